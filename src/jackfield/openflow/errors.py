@@ -68,7 +68,7 @@ def error_name(error: WireError, version: int) -> str | None:
     return _NAMES.get((version, error))
 
 
-# name: (first version, last version, experimenter, type, code), versions being wire numbers (OpenFlow 1.0 is 1, 1.5 is 6)
+# name: (first version, last version, experimenter, type, code); versions are wire numbers, OpenFlow 1.0 being 1
 ERRORS: Final[dict[str, tuple[tuple[int, int, int, int, int], ...]]] = {
     "OFPHFC_INCOMPATIBLE": ((1, 6, OF, 0, 0),),
     "OFPHFC_EPERM": ((1, 6, OF, 0, 1),),

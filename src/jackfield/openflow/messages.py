@@ -135,8 +135,7 @@ class PortConfig(IntFlag):
 
 
 class PortState(IntFlag):
-    """What a port's state is (ofp_port_state): BLOCKED and LIVE since OpenFlow 1.1, the two-bit STP state in 1.0
-    only."""
+    """A port's state (ofp_port_state): BLOCKED and LIVE since OpenFlow 1.1, the two-bit STP state in 1.0 only."""
 
     LINK_DOWN = 1 << 0
     BLOCKED = 1 << 1
@@ -169,6 +168,11 @@ class PortFeature(IntFlag):
     PAUSE_ASYM = 1 << 15
 
 
+NO_CONFIG: Final = PortConfig(0)
+NO_STATE: Final = PortState(0)
+NO_FEATURES: Final = PortFeature(0)
+
+
 @dataclass(frozen=True, slots=True)
 class PortDescription:
     """A port as controllers see it (ofp_phy_port, ofp_port); speeds are in kbit/s."""
@@ -176,12 +180,12 @@ class PortDescription:
     port_no: OfPort
     hw_addr: int
     name: str
-    config: PortConfig = PortConfig(0)
-    state: PortState = PortState(0)
-    current: PortFeature = PortFeature(0)
-    advertised: PortFeature = PortFeature(0)
-    supported: PortFeature = PortFeature(0)
-    peer: PortFeature = PortFeature(0)
+    config: PortConfig = NO_CONFIG
+    state: PortState = NO_STATE
+    current: PortFeature = NO_FEATURES
+    advertised: PortFeature = NO_FEATURES
+    supported: PortFeature = NO_FEATURES
+    peer: PortFeature = NO_FEATURES
     current_speed: int = 0
     max_speed: int = 0
 
@@ -266,7 +270,7 @@ class PortMod(Message):
     hw_addr: int
     config: PortConfig
     mask: PortConfig
-    advertise: PortFeature = PortFeature(0)
+    advertise: PortFeature = NO_FEATURES
 
 
 # Flows
@@ -296,6 +300,9 @@ class FlowModFlags(IntFlag):
     EMERG = 1 << 16
 
 
+NO_FLAGS: Final = FlowModFlags(0)
+
+
 @dataclass(frozen=True, slots=True)
 class FlowMod(Message):
     """Adds, modifies or deletes flows.
@@ -315,7 +322,7 @@ class FlowMod(Message):
     new_cookie: int | None = 0
     idle_timeout: int = 0
     hard_timeout: int = 0
-    flags: FlowModFlags = FlowModFlags(0)
+    flags: FlowModFlags = NO_FLAGS
     importance: int = 0
     buffer_id: int = NO_BUFFER
     out_port: OfPort = OFPP_ANY
@@ -438,8 +445,7 @@ class AsyncKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class AsyncConfig:
-    """For each kind, a bitmap by reason of what is sent: to a controller that is primary or equal, and to one that is
-    secondary."""
+    """For each kind, a bitmap by reason of what is sent: to a primary or equal controller, and to a secondary one."""
 
     primary: tuple[int, int, int]
     secondary: tuple[int, int, int]
@@ -498,8 +504,7 @@ class SetFlowFormat(Message):
 
 @dataclass(frozen=True, slots=True)
 class FlowModTableId(Message):
-    """Lets OpenFlow 1.0 flow-mods name a table in the high byte of their command, or stops it
-    (NXT_FLOW_MOD_TABLE_ID)."""
+    """Lets OpenFlow 1.0 flow-mods name a table in the high byte of their command (NXT_FLOW_MOD_TABLE_ID)."""
 
     enabled: bool
 

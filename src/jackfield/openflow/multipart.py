@@ -15,6 +15,7 @@ from jackfield.openflow.messages import (
     ALL_TABLES,
     ANY_GROUP,
     ANY_QUEUE,
+    NO_FLAGS,
     UNKNOWN_COUNT,
     FlowModFlags,
     MultipartReply,
@@ -77,7 +78,7 @@ class FlowStats:
     hard_timeout: int = 0
     idle_age: int | None = None
     hard_age: int | None = None
-    flags: FlowModFlags = FlowModFlags(0)
+    flags: FlowModFlags = NO_FLAGS
     importance: int = 0
     packet_count: int = 0
     byte_count: int = 0
