@@ -1,0 +1,1 @@
+"""What a packet is to the switch: field table, keys, masks, matches, parsing, composing, text."""
