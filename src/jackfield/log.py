@@ -74,6 +74,7 @@ class Sink(logging.Handler):
         self._sequence = 0
         self._file: int | None = None
         self._syslog: SysLogHandler | None = None
+        self._facility = SysLogHandler.LOG_DAEMON
         self.patterns: dict[str, str] = {}
         self._formats: dict[str, Callable[[logging.LogRecord, int], str]] = {}
         for destination, pattern in PATTERNS.items():
@@ -103,6 +104,12 @@ class Sink(logging.Handler):
         """Set how the lines of a destination look (ovs-appctl(8), vlog/set PATTERN)."""
         self._formats[destination] = _compile(pattern, self.program)
         self.patterns[destination] = pattern
+
+    def set_facility(self, name: str) -> None:
+        """Set the facility of messages to the system log, one of `SysLogHandler.facility_names`."""
+        self._facility = SysLogHandler.facility_names[name]
+        if self._syslog is not None:
+            self._syslog.facility = self._facility
 
     def open_file(self, path: str) -> None:
         """Append to the file `path` from now on.
@@ -153,15 +160,13 @@ class Sink(logging.Handler):
         elif destination == "syslog":
             handler = self._open_syslog()
             if handler is not None:
-                handler.emit(
-                    logging.makeLogRecord({"levelno": record.levelno, "levelname": record.levelname, "msg": line})
-                )
+                handler.emit(logging.makeLogRecord({"levelname": record.levelname, "msg": line}))
 
     def _open_syslog(self) -> SysLogHandler | None:
         """The system's log, when the machine has one; containers often do not."""
         if self._syslog is None and os.path.exists("/dev/log"):
             try:
-                self._syslog = SysLogHandler("/dev/log", SysLogHandler.LOG_DAEMON)
+                self._syslog = SysLogHandler("/dev/log", self._facility)
             except OSError:
                 return None
             self._syslog.ident = f"{self.program}: "
@@ -237,8 +242,9 @@ def set_levels(spec: str) -> None:
         _set_pattern(target, destination, pattern)
         return
     if spec[:9].upper() == "FACILITY:":
-        if spec[9:] not in SysLogHandler.facility_names and spec[9:] != "syslog":
+        if spec[9:] not in SysLogHandler.facility_names:
             raise ValueError(f'unknown facility "{spec[9:]}"')
+        target.set_facility(spec[9:])
         return
     module = destination_name = level = None
     for word in re.split(r"[ ,:]+", spec.strip()):
