@@ -1,0 +1,1 @@
+"""OpenFlow switches: tables, rules, ports and connections; `provider` is the contract with what moves packets."""
