@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 from benchmarks.forwarding import Switch
-from benchmarks.namespaces import Host, hosts
-from benchmarks.ours import Jackfield, jackfield
-from benchmarks.peer import OpenVSwitch, installed, open_vswitch
+from lab.namespaces import Host, hosts
+from lab.ours import Jackfield, jackfield
+from lab.peer import OpenVSwitch, installed, open_vswitch
 from benchmarks.result import Figure
 
 FLOWS = 100_000

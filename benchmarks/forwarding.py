@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks.namespaces import Host, hosts, iperf3, ping
-from benchmarks.ours import jackfield
-from benchmarks.peer import installed, open_vswitch
+from lab.namespaces import Host, hosts, iperf3, ping
+from lab.ours import jackfield
+from lab.peer import installed, open_vswitch
 from benchmarks.result import Figure
 
 SECONDS = 4
@@ -38,7 +38,7 @@ class Switch(Protocol):
 def dropping(host: Host) -> Iterator[None]:
     """Let a host's interface swallow all packets before its stack sees them."""
     process = subprocess.Popen(
-        ["ip", "netns", "exec", host.netns, sys.executable, "-m", "benchmarks.traffic", "drop", "e0"],
+        ["ip", "netns", "exec", host.netns, sys.executable, "-m", "lab.traffic", "drop", "e0"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -62,7 +62,7 @@ def small_packets(sender: Host, receiver: Host) -> float:
     """Packets per second that reach the receiver's interface, 60-byte UDP, one direction."""
     ping(receiver, sender, 3)
     with dropping(receiver):
-        process = sender.popen(f"{sys.executable} -m benchmarks.traffic send e0 {receiver.mac} {SECONDS + 3}")
+        process = sender.popen(f"{sys.executable} -m lab.traffic send e0 {receiver.mac} {SECONDS + 3}")
         time.sleep(2)  # the sender compiles its loop
         before, started = transmitted(receiver), time.monotonic()
         time.sleep(SECONDS)
@@ -80,7 +80,7 @@ def set_ups(switch: Switch, sender: Host, receiver: Host) -> float:
 
     with dropping(receiver):
         process = sender.popen(
-            f"{sys.executable} -m benchmarks.traffic send e0 {receiver.mac} {SECONDS + 3} random-source"
+            f"{sys.executable} -m lab.traffic send e0 {receiver.mac} {SECONDS + 3} random-source"
         )
         time.sleep(2)
         before, started = missed(), time.monotonic()

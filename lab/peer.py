@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.namespaces import sh
+from lab.namespaces import sh
 
 
 def installed() -> bool:

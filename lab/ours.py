@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.peer import resident_kb
+from lab.peer import resident_kb
 
 JACKFIELD = str(Path(sys.executable).parent / "jackfield")
 

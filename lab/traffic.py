@@ -3,8 +3,8 @@
 The sender is a compiled `sendmmsg` loop on a packet socket, the receiver an XDP program that drops and lets the
 kernel count, so that the switch in the middle is what limits.
 
-Run inside a namespace: ``python -m benchmarks.traffic send DEV DST_MAC SECONDS [random-source]`` prints packets sent.
-``python -m benchmarks.traffic drop DEV`` attaches the dropping program and keeps it until its input ends.
+Run inside a namespace: ``python -m lab.traffic send DEV DST_MAC SECONDS [random-source]`` prints packets sent.
+``python -m lab.traffic drop DEV`` attaches the dropping program and keeps it until its input ends.
 """
 
 from __future__ import annotations
