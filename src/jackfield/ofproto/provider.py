@@ -27,9 +27,9 @@ Counters
 
 What a provider asks of the switch
     * ``ofproto.tables[i].classifier.lookup(key, ofproto.version)``: the rule for a key, None for a miss, and the bits
-      of the key that were looked at. What follows a miss is for the provider to do, according to ``ofproto.tables[i].miss``; at the end of the
-      pipeline an implicit miss is reported as a packet-in with `PacketInEvent.implicit_miss` set, and only the
-      connections whose OpenFlow version wants it (before 1.3) get it.
+      of the key that were looked at. What follows a miss is for the provider to do, according to
+      ``ofproto.tables[i].miss``; an implicit miss is reported as a packet-in with `PacketInEvent.implicit_miss` set,
+      and only the connections whose OpenFlow version wants it (before 1.3) get it.
     * ``ofproto.ports`` by OpenFlow number; ``port.config`` and ``port.state`` say what may pass.
     * ``ofproto.connections.packet_in(event)``: a packet for controllers; filtering, rate limits and truncation are
       done there. ``ofproto.connections.wants_misses`` says whether any connection wants implicit misses.

@@ -23,7 +23,7 @@ MAX_PRIORITY: Final = 0xFFFF
 
 
 class Conjunction(NamedTuple):
-    """One membership of a rule in a conjunctive match (ovs-actions(7), "conjunction"): clause `clause` of `n_clauses`."""
+    """A rule's part in a conjunctive match (ovs-actions(7), "conjunction"): `clause`, from 0, of `n_clauses`."""
 
     conj_id: int
     clause: int
