@@ -80,7 +80,8 @@ META_BIG_MARK: Final = 10
 """Pieces of big memory in use once this row was made (spare rows)."""
 META_RECIRCULATIONS: Final = 11
 META_IP_END: Final = 12
-"""End of the IP packet by its own length, from the packet's first byte; what follows is padding."""
+"""End of the IP packet by its own length, from the packet's first byte; what follows is padding.
+Words 13 to 15 belong to the datapath."""
 
 # The first vnet word.
 VNET_BYTES: Final = 10
@@ -139,14 +140,15 @@ IO_ACTION_DROPS: Final = 19
 """Counter: packets that a drop action ended."""
 IO_RX_LENGTH: Final = 20
 """Scratch: a length that a system call gave."""
+IO_KEYS: Final = 21
+"""Index in the arena of the key of row 0; the keys of the others follow."""
 IO_META: Final = 32
 IO_STACK: Final = IO_META + ROWS * META_WORDS
 STACK_WORDS: Final = 3
 IO_RECIRC: Final = IO_STACK + MAX_DEPTH * STACK_WORDS
 IO_PENDING: Final = IO_RECIRC + SPARE_ROWS + BATCH
-PENDING_WORDS: Final = 4
-"""Of an entry: index of the first byte (of the vnet header's, where one was written), length, row, next entry of the
-same queue."""
+PENDING_WORDS: Final = 2
+"""Of an entry: the row, and the next entry of the same queue."""
 IO_DIRTY: Final = IO_PENDING + PENDING * PENDING_WORDS
 IO_IOV: Final = IO_DIRTY + PENDING
 """``struct iovec`` times PENDING."""
