@@ -79,9 +79,7 @@ def set_ups(switch: Switch, sender: Host, receiver: Host) -> float:
         return int(words[words.index("missed") + 1])
 
     with dropping(receiver):
-        process = sender.popen(
-            f"{sys.executable} -m lab.traffic send e0 {receiver.mac} {SECONDS + 3} random-source"
-        )
+        process = sender.popen(f"{sys.executable} -m lab.traffic send e0 {receiver.mac} {SECONDS + 3} random-source")
         time.sleep(2)
         before, started = missed(), time.monotonic()
         time.sleep(SECONDS)
