@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 from benchmarks.forwarding import Switch
+from benchmarks.result import Figure
 from lab.namespaces import Host, hosts
 from lab.ours import Jackfield, jackfield
 from lab.peer import OpenVSwitch, installed, open_vswitch
-from benchmarks.result import Figure
 
 FLOWS = 100_000
 

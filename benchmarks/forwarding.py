@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from benchmarks.result import Figure
 from lab.namespaces import Host, hosts, iperf3, ping
 from lab.ours import jackfield
 from lab.peer import installed, open_vswitch
-from benchmarks.result import Figure
 
 SECONDS = 4
 
