@@ -17,11 +17,25 @@ Two ways to move packets
     A device that returns queues from `Netdev.compiled_queues` is moved by compiled code: each queue is a *kind* (from
     the closed list `QueueKind`) and a few 64-bit words whose meaning belongs to the kind. Every other device
     implements `receive_batch` and `send_batch` in plain Python; the datapath bridges the two worlds with memory rings.
-    Such a device calls `self.notify_ready()` (from the main thread) whenever `receive_batch` has something new.
+    Such a device calls `self.notify_ready()` (from the main thread) whenever `receive_batch` has something new; the
+    datapath also calls `receive_batch` once after it has set `on_ready`, and again as long as it gives a full batch.
+    A device that has no packets at all (a patch) sets `carries_packets` to False and is given to no datapath.
+
+Changes
+    `change_seq` moves and `on_change` is called, on the main thread and possibly from within a setter, whenever
+    something that a port shows has changed. Two of these changes concern who polls the device: when `present` or
+    `ifindex` differs from what it was when the queues were made, the queues are dead. Their owner then releases them,
+    once no thread touches them any more, and asks `compiled_queues` anew; the answer is empty while the device is gone.
 
 Vanishing
-    A device that disappears (unplugged, deleted) stays open: its carrier is down, reads give nothing, sends drop and
-    count, `present` is False, and `change_seq` moves. When a device of the name comes back it serves again.
+    A device that disappears (unplugged, deleted, renamed, moved to another namespace) stays open: its carrier is down,
+    reads give nothing, sends drop, `present` is False, `ifindex` is 0, and `change_seq` moves. When a device of the
+    name comes back it serves again, with what was set on it: administrative state, MTU, Ethernet address. A setter
+    called while it is gone is ENODEV.
+
+Administrative state
+    `open` brings a device up, except tap and internal devices: those come up when somebody says so, as with Open
+    vSwitch. A plain Python device that is down gives no packets and drops what it is sent.
 """
 
 from __future__ import annotations
@@ -30,7 +44,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from errno import EOPNOTSUPP
 from typing import Any, ClassVar
+
+from jackfield.errors import refuse
+from jackfield.provider import Provider
 
 
 class QueueKind(IntEnum):
@@ -94,7 +112,10 @@ class LinkFeatures:
     Attributes:
         speed_mbps: current speed in Mbit/s, 0 when unknown.
         full_duplex: True, False, or None when unknown.
-        advertised, supported, peer: bits of OpenFlow's OFPPF_* (1.1 numbering).
+        current: bits of OpenFlow's OFPPF_* (1.1 numbering) for the mode in use.
+        advertised: bits for the modes offered to the peer.
+        supported: bits for the modes the device has.
+        peer: bits for the modes the peer offers.
     """
 
     speed_mbps: int = 0
@@ -105,11 +126,13 @@ class LinkFeatures:
     peer: int = 0
 
 
-@dataclass
-class Netdev(ABC):
+@dataclass(eq=False)
+class Netdev(Provider, ABC):
     """One open device. See the module's prose for life cycle, threads and the two ways to move packets.
 
     Attributes:
+        type: what the user calls this kind of device.
+        carries_packets: False for a device that exists in translation only.
         name: the device's name as the configuration gives it.
         options: the interface's options, verbatim strings.
         change_seq: grows whenever anything a port shows (MAC, MTU, carrier, admin state, presence, ifindex) changed.
@@ -118,20 +141,13 @@ class Netdev(ABC):
     """
 
     type: ClassVar[str]
+    carries_packets: ClassVar[bool] = True
 
     name: str
     options: Mapping[str, str] = field(default_factory=dict)
     change_seq: int = 1
     on_change: Callable[[Netdev], None] | None = None
     on_ready: Callable[[], None] | None = None
-
-    @classmethod
-    def init(cls) -> None:
-        """Prepare the class; an ``OSError`` here means the class is not registered and the cause is reported."""
-
-    @classmethod
-    def destroy(cls) -> None:
-        """Undo `init`; never fails."""
 
     @abstractmethod
     def open(self) -> None:
@@ -221,7 +237,11 @@ class Netdev(ABC):
     def compiled_queues(self, n_queues: int) -> list[CompiledQueue] | None:
         """Open up to `n_queues` receive queues for compiled code; None for a plain Python device.
 
-        The caller returns them with `release_queues` once no thread touches them any more.
+        The caller returns them with `release_queues` once no thread touches them any more, and before `close`. Whether
+        the answer is None never changes while the device is open; the list is empty while the device is gone.
+
+        Raises:
+            OSError: the device is there but cannot be polled.
         """
         return None
 
@@ -250,6 +270,4 @@ class Netdev(ABC):
 
 def unsupported(device: Netdev, what: str) -> OSError:
     """The error of an optional method that a device does not have."""
-    from errno import EOPNOTSUPP
-
-    return OSError(EOPNOTSUPP, f"{device.name}: a device of type {device.type} does not support {what}")
+    return refuse(EOPNOTSUPP, f"{device.name}: a device of type {device.type} does not support {what}")
