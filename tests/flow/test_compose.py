@@ -174,7 +174,7 @@ def test_tag_without_tpid_is_802_1q(tpid: int) -> None:
 
 def test_packet_type_makes_no_ethernet_header() -> None:
     packet_type = f.PACKET_TYPE.put(0, 1 << 16 | 0x0800)
-    key = f.TP_DST.put(f.NW_PROTO.put(packet_type, 17), 53)
+    key = f.ETH_TYPE.put(f.TP_DST.put(f.NW_PROTO.put(packet_type, 17), 53), 0x0800)
     data = compose_packet(key)
     assert data[0] == 0x45
     assert parse_packet(data, metadata=packet_type).key == key

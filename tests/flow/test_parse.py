@@ -269,7 +269,7 @@ def test_vlan_limit(limit: int, eth_type: int, tag2: int) -> None:
 def test_packet_type_without_ethernet() -> None:
     packet_type = f.PACKET_TYPE.put(0, 1 << 16 | 0x0800)
     key = parse_packet(bytes(IP4 / UDP(sport=1234, dport=80)), metadata=packet_type).key
-    wanted = key_with(**{**IP4_KEY, "nw_proto": 17, **PORTS, "eth_src": 0, "eth_dst": 0, "eth_type": 0})
+    wanted = key_with(**{**IP4_KEY, "nw_proto": 17, **PORTS, "eth_src": 0, "eth_dst": 0})
     assert key == wanted | packet_type
 
 

@@ -351,9 +351,10 @@ TUN_ERSPAN_VER = _field("tun_erspan_ver", 4, 38, 24, _DEC, _ANY, _P.NONE, ("NXOX
 TUN_ERSPAN_IDX = _field("tun_erspan_idx", 20, 38, 32, _HEX, _ANY, _P.NONE, ("NXOXM_ET_ERSPAN_IDX", 11), n_bytes=4)
 TUN_ERSPAN_DIR = _field("tun_erspan_dir", 1, 39, 0, _DEC, _ANY, _P.NONE, ("NXOXM_ET_ERSPAN_DIR", 13))
 TUN_ERSPAN_HWID = _field("tun_erspan_hwid", 6, 39, 8, _HEX, _ANY, _P.NONE, ("NXOXM_ET_ERSPAN_HWID", 14))
-TUN_GTPU_FLAGS = _field("tun_gtpu_flags", 8, 39, 16, _HEX, _ANY, _P.NONE, ("NXOXM_ET_GTPU_FLAGS", 15), writable=False)
+TUN_GTPU_FLAGS = _field("tun_gtpu_flags", 8, 39, 16, _HEX, _ANY, _P.NONE, ("NXOXM_ET_GTPU_FLAGS", 15), writable=False,
+                        aliases=("gtpu_flags",))
 TUN_GTPU_MSGTYPE = _field("tun_gtpu_msgtype", 8, 39, 24, _DEC, _ANY, _P.NONE, ("NXOXM_ET_GTPU_MSGTYPE", 16),
-                          writable=False)
+                          writable=False, aliases=("gtpu_msgtype",))
 
 # Registers: reg0 is the most significant part of xreg0, xreg0 of xxreg0.
 REGS = tuple(
@@ -421,7 +422,7 @@ TUN_FLAG_DONT_FRAGMENT: Final = 2
 TUN_FLAG_CSUM: Final = 4
 TUN_FLAG_KEY: Final = 8
 TCP_FLAG_NAMES: Final = ("fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ns", "[200]", "[400]", "[800]")
-"""Names of the bits of tcp_flags, bit 0 first; the last three are reserved bits, which have none but their value."""
+"""Names of the bits of tcp_flags, bit 0 first; the last three are reserved bits, named by their value."""
 
 
 def _index_by_name(fields: Iterable[Field]) -> dict[str, Field]:

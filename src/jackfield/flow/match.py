@@ -118,7 +118,7 @@ _BITS_BY_PREREQUISITE: Final = _bits_by_prerequisite()
 _TUNNEL_OPTIONS: Final = (1 << 8 * f.TUN_METADATA_BYTES) - 1 << 64 * f.TUN_METADATA_WORD
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Match:
     """Which packets a rule is for.
 
@@ -136,6 +136,10 @@ class Match:
     def __post_init__(self) -> None:
         if self.value & ~self.mask:
             raise ValueError("a match's value has bits outside its mask")
+
+    def __repr__(self) -> str:
+        parts = (f"{field.name}={value:#x}/{mask:#x}" for field, value, mask in self.fields())
+        return f"<Match {','.join(parts) or 'any'}>"
 
     @classmethod
     def masked(cls, key: int, mask: int) -> Self:

@@ -125,6 +125,7 @@ def parse_packet(data: Data, dp_in_port: int = 0, metadata: int = 0, vlan_limit:
     size = len(data)
     if metadata and (packet_type := f.PACKET_TYPE.get(metadata)):
         offset, eth_type = 0, packet_type & 0xFFFF
+        key |= eth_type << 112
     elif size < 14:
         return Parsed(key, -1, -1, -1, size)
     else:

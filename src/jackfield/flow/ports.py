@@ -86,7 +86,7 @@ def to_of10(port: OfPort) -> int:
 
 
 def port_from_text(text: str, names: Mapping[str, OfPort] | None = None) -> OfPort:
-    """The port a user names: a number (16-bit reserved numbers included), a reserved name or a name out of `names`.
+    """The port a user names: a decimal number (16-bit reserved ones included), a reserved name or one of `names`.
 
     Reserved names are taken in any letter case, other names exactly, between double quotes or without (ovs-ofctl(8),
     "Port names").
@@ -99,16 +99,13 @@ def port_from_text(text: str, names: Mapping[str, OfPort] | None = None) -> OfPo
         if names is not None and bare in names:
             return names[bare]
         raise ValueError(f"{text}: unknown port name")
-    try:
-        number = int(text, 0) if not _is_zero_led(text) else int(text, 10)
-    except ValueError:
-        pass
-    else:
-        if 0 <= number <= 0xFFFF:
+    if text.isascii() and text.isdigit():
+        number = int(text)
+        if number <= 0xFFFF:
             return from_of10(number)
-        if 0 <= number < OFPP_MAX or _FIRST_RESERVED <= number <= OFPP_NONE:
+        if _FIRST_RESERVED <= number <= OFPP_NONE:
             return OfPort(number)
-        raise ValueError(f"{text}: port number out of range (expected 0 to {OFPP_MAX - 1} or a reserved port)")
+        raise ValueError(f"{text}: port number out of range (expected 0 to {OFPP10_MAX - 1} or a reserved port)")
     if names is not None and text in names:
         return names[text]
     reserved = _PORTS_BY_NAME.get(text.lower())
@@ -129,10 +126,6 @@ def port_to_text(port: OfPort, names: Mapping[OfPort, str] | None = None) -> str
     if name is None:
         return str(port)
     return name if _reads_back(name) else f'"{name}"'
-
-
-def _is_zero_led(text: str) -> bool:
-    return len(text) > 1 and text[0] == "0" and text.isdigit()
 
 
 def _reads_back(name: str) -> bool:

@@ -19,6 +19,7 @@ _LATER_FRAGMENT: Final = 2 << 64 * 3 + 24
 _TP_SRC: Final = 64 * 3 + 32
 _TP_DST: Final = 64 * 3 + 48
 _PACKET_TYPE: Final = 64 * 6 + 32
+_PACKET_TYPE_ETHERTYPE: Final = 1 << 16
 _CT_STATE: Final = 64 * 9
 
 _NOT_ETHERNET: Final = 0xFFFFFFFF << _PACKET_TYPE
@@ -35,22 +36,37 @@ class Alternative(NamedTuple):
     explicit: int = 0
 
 
+def _network(eth_type: int) -> tuple[Alternative, ...]:
+    """A packet of an Ethertype, which its packet type may also name (OpenFlow 1.5.1 section 7.2.3.11)."""
+    return (
+        Alternative(_ETH_TYPE_MASK, eth_type << _ETH_TYPE),
+        Alternative(_NOT_ETHERNET, (_PACKET_TYPE_ETHERTYPE | eth_type) << _PACKET_TYPE),
+    )
+
+
 def _eth_type(*types: int) -> tuple[Alternative, ...]:
-    return tuple(Alternative(_ETH_TYPE_MASK, eth_type << _ETH_TYPE) for eth_type in types)
+    return tuple(alternative for eth_type in types for alternative in _network(eth_type))
 
 
 def _transport(proto: int, *eth_types: int) -> tuple[Alternative, ...]:
-    mask = _ETH_TYPE_MASK | _NW_PROTO_MASK | _LATER_FRAGMENT
-    return tuple(Alternative(mask, eth_type << _ETH_TYPE | proto << _NW_PROTO) for eth_type in eth_types)
+    return tuple(
+        Alternative(network.mask | _NW_PROTO_MASK | _LATER_FRAGMENT, network.value | proto << _NW_PROTO)
+        for network in _eth_type(*eth_types)
+    )
 
 
 def _icmp(proto: int, eth_type: int) -> tuple[Alternative, ...]:
-    return (Alternative(_ETH_TYPE_MASK | _NW_PROTO_MASK, eth_type << _ETH_TYPE | proto << _NW_PROTO),)
+    return tuple(
+        Alternative(network.mask | _NW_PROTO_MASK, network.value | proto << _NW_PROTO) for network in _network(eth_type)
+    )
 
 
 def _neighbour_discovery(*types: int) -> tuple[Alternative, ...]:
-    (icmpv6,) = _icmp(58, 0x86DD)
-    return tuple(Alternative(icmpv6.mask | _ICMP_MASK, icmpv6.value | kind << _TP_SRC) for kind in types)
+    return tuple(
+        Alternative(icmpv6.mask | _ICMP_MASK, icmpv6.value | kind << _TP_SRC)
+        for icmpv6 in _icmp(58, 0x86DD)
+        for kind in types
+    )
 
 
 def _ct_state() -> tuple[Alternative, ...]:
