@@ -180,9 +180,12 @@ def run(options: DaemonOptions, version: str, work: Callable[[Service], Awaitabl
 
 
 def _configure_log(options: DaemonOptions) -> None:
-    logging.configure(options.program, file=None if options.log_file is None else str(options.log_file))
+    # A launcher prints nothing unless something is wrong.
+    sink = logging.configure(options.program, console=logging.WARN if options.detach else logging.INFO)
     for spec in options.verbosity:
         logging.set_levels(spec)
+    if options.log_file is not None:
+        sink.open_file(str(options.log_file))
 
 
 def _run_here(options: DaemonOptions, version: str, daemon: Daemon, work: Callable[[Service], Awaitable[None]]) -> int:
