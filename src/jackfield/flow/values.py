@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Final
 
 from jackfield.flow import fields as f
@@ -71,8 +71,8 @@ def parse_ipv4(text: str) -> int:
         ValueError: it is none.
     """
     try:
-        return int(IPv4Address(text))
-    except AddressValueError:
+        return int.from_bytes(inet_pton(AF_INET, text), "big")
+    except (OSError, ValueError):
         raise ValueError(f"{text}: invalid IP address (expected a.b.c.d)") from None
 
 
@@ -83,10 +83,8 @@ def parse_ipv6(text: str) -> int:
         ValueError: it is none.
     """
     try:
-        if "%" in text:
-            raise AddressValueError("a zone is not part of the address")
-        return int(IPv6Address(text))
-    except AddressValueError:
+        return int.from_bytes(inet_pton(AF_INET6, text), "big")
+    except (OSError, ValueError):
         raise ValueError(f"{text}: invalid IPv6 address") from None
 
 
@@ -97,14 +95,12 @@ def format_mac(value: int) -> str:
 
 def format_ipv4(value: int) -> str:
     """Dotted form."""
-    return str(IPv4Address(value))
+    return inet_ntop(AF_INET, value.to_bytes(4, "big"))
 
 
 def format_ipv6(value: int) -> str:
-    """The short form of RFC 5952, with IPv4-mapped addresses in mixed notation."""
-    if value >> 32 == 0xFFFF:
-        return f"::ffff:{IPv4Address(value & 0xFFFFFFFF)}"
-    return str(IPv6Address(value))
+    """The short form of RFC 5952, with IPv4-mapped and IPv4-compatible addresses in mixed notation."""
+    return inet_ntop(AF_INET6, value.to_bytes(16, "big"))
 
 
 def format_hex(value: int) -> str:
