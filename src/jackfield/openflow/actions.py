@@ -76,8 +76,6 @@ class Controller(Action):
     controller_id: int = 0
     reason: int = 1
     userdata: bytes = b""
-    pause: bool = False
-    meter_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
