@@ -53,7 +53,9 @@ BIG_BYTES: Final = 66_112
 BIG_ROOM: Final = BIG_BYTES - HEADROOM
 """Longest packet at all: 64 kB of IP with Ethernet header and tags, and some."""
 BIG_START: Final = ROWS * ROW_BYTES
-BUFFER_BYTES: Final = BIG_START + BIG_ROWS * BIG_BYTES
+SCRATCH: Final = BIG_START + BIG_ROWS * BIG_BYTES
+"""Where `jit_segment` builds the parts of a packet."""
+BUFFER_BYTES: Final = SCRATCH + BIG_BYTES
 """Size of the packet memory of one thread."""
 
 # -- description of a row ----------------------------------------------------------------------------------------------

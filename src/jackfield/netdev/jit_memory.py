@@ -209,13 +209,13 @@ def _make_get(bits: int, result: Any) -> Any:
     return get
 
 
-def _make_put(bits: int) -> Any:
+def _make_put(bits: int, swap: bool = True) -> Any:
     @intrinsic
     def put(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             value = args[2] if bits == 64 else builder.trunc(args[2], ir.IntType(bits))
             place = _element(context, builder, signature.args[0], args[0], args[1], bits)
-            builder.store(builder.bswap(value), place, align=1)
+            builder.store(builder.bswap(value) if swap else value, place, align=1)
             return context.get_dummy_value()
 
         return types.void(array, types.int64, value), codegen
@@ -226,6 +226,7 @@ def _make_put(bits: int) -> Any:
 _get16, _get32 = _make_get(16, types.int64), _make_get(32, types.int64)
 _get32u, _get64u = _make_get(32, types.uint64), _make_get(64, types.uint64)
 _put16, _put32, _put64 = _make_put(16), _make_put(32), _make_put(64)
+_put16_native, _put64_native = _make_put(16, swap=False), _make_put(64, swap=False)
 
 
 @njit(nogil=True, cache=True, _nrt=False)
@@ -295,3 +296,39 @@ def put64(array: Any, index: int, value: int) -> None:
     """Store 64 bits (int64 or uint64), big-endian."""
     _check(array, index, 8)
     _put64(array, index, value)
+
+
+@njit(nogil=True, cache=True, _nrt=False)
+def put16_native(array: Any, index: int, value: int) -> None:
+    """Store the low 16 bits of `value` in the machine's byte order, as the kernel's own structures have it."""
+    _check(array, index, 2)
+    _put16_native(array, index, value)
+
+
+@njit(nogil=True, cache=True, _nrt=False)
+def put64_native(array: Any, index: int, value: int) -> None:
+    """Store 64 bits in the machine's byte order."""
+    _check(array, index, 8)
+    _put64_native(array, index, value)
+
+
+@njit(nogil=True, cache=True, _nrt=False)
+def copy_in(array: Any, index: int, source: int, length: int) -> None:
+    """Copy a packet from an address to `index`, as `copy_packet` does."""
+    _check(array, index, max(length, 64))
+    copy_packet(array.ctypes.data + index, source, length)
+
+
+@njit(nogil=True, cache=True, _nrt=False)
+def copy_out(array: Any, index: int, destination: int, length: int) -> None:
+    """Copy a packet from `index` to an address, as `copy_packet` does."""
+    _check(array, index, max(length, 64))
+    copy_packet(destination, array.ctypes.data + index, length)
+
+
+@njit(nogil=True, cache=True, _nrt=False)
+def move(array: Any, destination: int, source: int, length: int) -> None:
+    """Copy `length` bytes within an array; they may overlap."""
+    _check(array, destination, length)
+    _check(array, source, length)
+    copy_memory(array.ctypes.data + destination, array.ctypes.data + source, length)
