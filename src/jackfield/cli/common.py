@@ -1,0 +1,41 @@
+"""What the verbs that talk to a bridge share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from jackfield.cli.completion import complete_bridge
+from jackfield.cli.openflow_client import Client
+from jackfield.cli.target import Target
+from jackfield.flow.ports import OfPort
+from jackfield.openflow.messages import PortDescription
+from jackfield.openflow.multipart import PortDescReply, PortDescRequest
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def on_bridge(command: F) -> F:
+    """Give a verb the option `--bridge` and the target."""
+    command = click.option(
+        "--bridge", metavar="NAME", shell_complete=complete_bridge, help="Which bridge, when there are several."
+    )(command)
+    return click.pass_obj(command)
+
+
+def connect(target: Target, bridge: str | None) -> Client:
+    """An OpenFlow connection to a bridge."""
+    return Client(target.management_socket(bridge))
+
+
+def port_descriptions(client: Client) -> list[PortDescription]:
+    """The bridge's ports by number."""
+    found = [port for part in client.dump(PortDescRequest(), PortDescReply) for port in part.ports]
+    return sorted(found, key=lambda port: port.port_no)
+
+
+def port_names(client: Client) -> dict[OfPort, str]:
+    """Names of the ports by number, for text."""
+    return {port.port_no: port.name for port in port_descriptions(client)}
