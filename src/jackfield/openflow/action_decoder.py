@@ -189,9 +189,7 @@ def _subfield(field: Field, offset: int, n_bits: int, *, dst: bool) -> Subfield:
 
 
 def _packed_subfield(b: bytes, pos: int, header_pos: int, *, dst: bool) -> Subfield:
-    """A subfield whose place is packed in 16 bits: the offset in the high 10, the number of bits less 1 in the low
-    6.
-    """
+    """A subfield whose place is packed in 16 bits: offset in the high 10, number of bits less 1 in the low 6."""
     packed = _u16(b, pos)
     field, _ = _action_field(b, header_pos)
     return _subfield(field, packed >> 6, (packed & 0x3F) + 1, dst=dst)
@@ -334,7 +332,7 @@ _READ_NX: Final[dict[int, ReadRule | str]] = {
     30: ReadRule(16, lambda b: a.SetMplsLabel(_limited(_u32(b, 12), 0xFFFFF, "MPLS label")), last=OF10),
     31: ReadRule(16, lambda b: a.SetMplsTc(_limited(_u8(b, 10), 7, "MPLS traffic class")), last=OF10),
     32: ReadRule(24, _read_output_reg2),
-    33: ReadRule(16, lambda b: _read_value_entry(b, 16), longer=True, last=OF14),
+    33: ReadRule(16, lambda b: _read_value_entry(b, 10), longer=True, last=OF14),
     37: ReadRule(16, _read_controller2, longer=True),
     39: ReadRule(16, lambda b: a.OutputTruncated(from_of10(_u16(b, 10)), _u32(b, 12))),
     40: "OFPBAC_BAD_OUT_GROUP",
@@ -358,15 +356,15 @@ def _read_rule(b: bytes, pos: int, end: int, version: int) -> ReadRule:
     """
     number = _u16(b, pos)
     unknown = "OFPBAC_BAD_TYPE"
-    rules: dict[int, ReadRule | str] | None = _READ_STANDARD[version]
+    rules = _READ_STANDARD[version]
     what = f"action type {number}"
     if number == EXPERIMENTER_TYPE:
         if end - pos < 16:
             raise OpenFlowError("OFPBAC_BAD_LEN", f"experimenter action of {end - pos} bytes")
         experimenter, number = _u32(b, pos + 4), _u16(b, pos + 8)
-        rules = _READ_EXPERIMENTER.get(experimenter)
-        if rules is None:
+        if experimenter not in _READ_EXPERIMENTER:
             raise OpenFlowError("OFPBAC_BAD_VENDOR", f"experimenter {experimenter:#x}")
+        rules = _READ_EXPERIMENTER[experimenter]
         unknown = "OFPBAC_BAD_VENDOR_TYPE"
         what = f"experimenter {experimenter:#x} action {number}"
     rule = rules.get(number)

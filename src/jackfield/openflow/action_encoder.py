@@ -28,7 +28,7 @@ _NO_MATCH: Final = Match()
 _MAX_LOAD_BITS: Final = 64
 
 
-class Unwritable(ValueError):
+class UnwritableError(ValueError):
     """The version has no form for an action."""
 
 
@@ -217,9 +217,7 @@ def _strip_vlan(_action: a.StripVlan, version: int, _match: Match) -> bytes:
 def _mpls(
     number11: int, subtype: int, body: Callable[[Any], bytes], field: Field | None = None
 ) -> Callable[[Any, int, Match], bytes]:
-    """A writer of an MPLS action: Nicira's in OpenFlow 1.0, else the standard's, or Set-Field if `field` has a place
-    in it.
-    """
+    """A writer of an MPLS action: Nicira's in OpenFlow 1.0, else the standard's, or Set-Field of `field`."""
 
     def write(action: Any, version: int, _match: Match) -> bytes:
         data: bytes = body(action)
@@ -255,7 +253,7 @@ def _set_field(action: a.SetField, version: int, match: Match) -> bytes:
     if version >= OF15 or (version >= OF12 and mask is None):
         return _set_field_entry(25, field, value, version, mask)
     if version >= OF12 or field.width > _MAX_LOAD_BITS or len(write_header(field, version)) > 4:
-        return _nicira(33, bytes(6) + _value_entry(field, value, version, mask))
+        return _nicira(33, _value_entry(field, value, version, mask))
     if mask is None:
         plain = _plain_rewrite(field, value, version)
         if plain is not None:
@@ -324,7 +322,7 @@ def _reg_load(action: a.RegLoad, version: int, _match: Match) -> bytes:
     if version >= OF15:
         return _standard(25, _value_entry_bits(dst.field, shifted, version, exact))
     if dst.n_bits > _MAX_LOAD_BITS or len(write_header(dst.field, version)) > 4:
-        return _nicira(33, bytes(6) + _value_entry_bits(dst.field, shifted, version, exact))
+        return _nicira(33, _value_entry_bits(dst.field, shifted, version, exact))
     return _load(dst, action.value, version)
 
 
@@ -372,13 +370,13 @@ def _set_tunnel(action: a.SetTunnel, _version: int, _match: Match) -> bytes:
 
 def _goto_table(action: a.GotoTable, version: int, _match: Match) -> bytes:
     if version != OF10:
-        raise Unwritable("goto_table: an instruction cannot stand among actions")
+        raise UnwritableError("goto_table: an instruction cannot stand among actions")
     return _nicira(14, struct.pack(">HB", to_of10(a.RESUBMIT_IN_PORT), action.table_id))
 
 
 def _write_metadata(action: a.WriteMetadata, version: int, _match: Match) -> bytes:
     if version != OF10:
-        raise Unwritable("write_metadata: an instruction cannot stand among actions")
+        raise UnwritableError("write_metadata: an instruction cannot stand among actions")
     return _nicira(22, bytes(6) + action.metadata.to_bytes(8, "big") + action.mask.to_bytes(8, "big"))
 
 
@@ -424,11 +422,15 @@ _WRITERS: Final[dict[type[Action], Callable[[Any, int, Match], bytes]]] = {
 }
 
 
+# Actions after which the packet has a VLAN tag, or has none that is known.
+_VLAN_CHANGES: Final = {a.SetVlanVid: True, a.SetVlanPcp: True, a.PushVlan: True, a.StripVlan: False}
+_TAG: Final = f.VLAN_CFI << f.VLAN_TCI.offset
+
+
 def encode_actions(
     actions: tuple[Action, ...], version: int, match: Match = _NO_MATCH, *, lossy: bool = False
 ) -> bytes:
-    """The bytes of an action list; `match` is that of the flow, which says whether there is a VLAN tag and which
-    transport.
+    """The bytes of an action list; `match`, the flow's, says whether there is a VLAN tag, and which transport.
 
     Raises:
         ValueError: the version has no form for an action (unless `lossy`), or a field or port none.
@@ -440,7 +442,10 @@ def encode_actions(
         writer = _WRITERS.get(type(action))
         if writer is not None:
             parts.append(writer(action, version, match))
+            if type(action) in _VLAN_CHANGES:
+                tag = _TAG if _VLAN_CHANGES[type(action)] else 0
+                match = Match(match.value & ~_TAG | tag, match.mask & ~_TAG | tag)
         elif not lossy:
             name = type(action).__name__
-            raise Unwritable(f"{name}: OpenFlow {VERSION_TEXT[version]} has no such action")
+            raise UnwritableError(f"{name}: OpenFlow {VERSION_TEXT[version]} has no such action")
     return b"".join(parts)

@@ -224,8 +224,7 @@ def part_header(
 def multipart_parts(
     reply: MultipartReply, entries: Iterable[bytes], version: int, xid: int, limit: int = MAX_MESSAGE_LEN
 ) -> Iterator[bytes]:
-    """Messages that carry entries that are bytes already, each message as full as `limit` lets it, at least one
-    message.
+    """Messages that carry entries that are bytes already, each as full as `limit` lets it, at least one message.
 
     `reply` says which kind (flow statistics, table features, ...); its own content is not written. Entries are taken
     as messages are asked for.

@@ -350,7 +350,8 @@ def _read_sums(body: bytes, _version: int, _dialect: Dialect) -> AggregateReply:
 
 
 def _read_sums_nx(body: bytes, _version: int, _dialect: Dialect) -> AggregateReply:
-    return AggregateReply(*_AGGREGATE.unpack(body), nxm=True)
+    packet_count, byte_count, flow_count = _AGGREGATE.unpack(body)
+    return AggregateReply(packet_count, byte_count, flow_count, nxm=True)
 
 
 def _write_sums(message: AggregateReply, _version: int, _dialect: Dialect) -> bytes:

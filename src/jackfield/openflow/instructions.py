@@ -1,8 +1,7 @@
-"""Instructions between bytes and values (OpenFlow 1.3.5 section 7.2.4); OpenFlow 1.0 has none, there a flow has
-actions only.
+"""Instructions between bytes and values (OpenFlow 1.3.5 section 7.2.4).
 
-The result is one tuple (see `actions`): what Apply-Actions holds, then the other instructions in the order in which
-the standard executes them.
+OpenFlow 1.0 has none, there a flow has actions only. The result is one tuple (see `actions`): what Apply-Actions
+holds, then the other instructions in the order in which the standard executes them.
 """
 
 from __future__ import annotations

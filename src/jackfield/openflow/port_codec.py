@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from jackfield.flow.ports import OfPort, from_of10, to_of10
 from jackfield.openflow.codec_table import Row
@@ -123,16 +123,16 @@ def _decode_port10(data: bytes, pos: int) -> PortDescription:
 
 
 def _decode_port11(data: bytes, pos: int) -> PortDescription:
-    number, address, name, config, state, *features, current_speed, max_speed = _PORT11.unpack_from(data, pos)
+    number, address, name, config, state, *rest = _PORT11.unpack_from(data, pos)
+    features: list[Any] = [PortFeature(bits & 0xFFFF) for bits in rest[:4]]
     return PortDescription(
         OfPort(number),
         int.from_bytes(address, "big"),
         _name(name),
         PortConfig(config & _CONFIG11),
         PortState(state & _STATE11),
-        *(PortFeature(bits & 0xFFFF) for bits in features),
-        current_speed,
-        max_speed,
+        *features,
+        *rest[4:],
     )
 
 
@@ -144,10 +144,10 @@ def _decode_ports14(data: bytes) -> Iterable[PortDescription]:
         number, length, address, name, config, state = _PORT14.unpack_from(data, pos)
         if length < _PORT14.size or length > len(data) - pos:
             raise OpenFlowError("OFPBRC_BAD_LEN", f"port of {length} bytes")
-        features, speeds = [NO_FEATURES] * 4, [0, 0]
+        features, current_speed, max_speed = [NO_FEATURES] * 4, 0, 0
         for kind, body in properties(data[pos + _PORT14.size : pos + length]):
             if kind == _ETHERNET and len(body) == _ETHERNET_PROPERTY.size - 4:
-                *bits, speeds[0], speeds[1] = struct.unpack(">4x6I", body)
+                *bits, current_speed, max_speed = struct.unpack(">4x6I", body)
                 features = [PortFeature(feature & 0xFFFF) for feature in bits]
         yield PortDescription(
             OfPort(number),
@@ -155,8 +155,12 @@ def _decode_ports14(data: bytes) -> Iterable[PortDescription]:
             _name(name),
             PortConfig(config & _CONFIG11),
             PortState(state & _STATE11),
-            *features,
-            *speeds,
+            features[0],
+            features[1],
+            features[2],
+            features[3],
+            current_speed,
+            max_speed,
         )
         pos += length
 

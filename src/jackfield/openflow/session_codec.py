@@ -1,5 +1,4 @@
-"""The session on the wire: hello, errors, echo, barrier, features, configuration, roles, asynchronous configuration,
-queues, Nicira's choices.
+"""The session on the wire: hello, errors, echo, barrier, features, configuration, roles, queues, Nicira's choices.
 
 Sources: OpenFlow 1.0.1 sections 5.3 and 5.5; 1.3.5 sections 7.3 and 7.5; nicira extension messages NXT_*.
 """

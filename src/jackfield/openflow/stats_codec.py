@@ -17,6 +17,7 @@ from jackfield.openflow.codec_table import Row, empty
 from jackfield.openflow.dialect import OF10, OF11, OF12, OF13, OF14, OF15, Dialect
 from jackfield.openflow.errors import OpenFlowError
 from jackfield.openflow.flow_codec import NANOSECONDS
+from jackfield.openflow.messages import UNKNOWN_COUNT
 from jackfield.openflow.port_codec import decode_ports, encode_name, encode_ports, properties
 
 _DESCRIPTION: Final = struct.Struct(">256s256s256s32s256s")
@@ -57,7 +58,8 @@ def _raw_duration(duration_ns: int | None) -> tuple[int, int]:
 
 
 def _read_description(body: bytes, _version: int, _dialect: Dialect) -> mp.DescReply:
-    return mp.DescReply(*(_text(raw) for raw in _DESCRIPTION.unpack(body)))
+    manufacturer, hardware, software, serial_number, datapath = (_text(raw) for raw in _DESCRIPTION.unpack(body))
+    return mp.DescReply(manufacturer, hardware, software, serial_number, datapath)
 
 
 def _write_description(message: mp.DescReply, _version: int, _dialect: Dialect) -> bytes:
@@ -132,19 +134,20 @@ def _read_port_stats(body: bytes, version: int, _dialect: Dialect) -> mp.PortSta
         return mp.PortStatsReply(tuple(_read_port_stats14(data) for data in _sized_entries(body, _PORT14.size)))
     entries = []
     for number, *rest in _fixed_entries(body, _PORT_LAYOUTS[version], "ports"):
-        counters, duration = rest[:12], rest[12:]
         port_no = from_of10(number) if version == OF10 else OfPort(number)
-        entries.append(mp.PortStats(port_no, *counters, duration_ns=_duration(*duration) if duration else None))
+        numbers: list[Any] = [*rest[:12], _duration(*rest[12:]) if rest[12:] else None]
+        entries.append(mp.PortStats(port_no, *numbers))
     return mp.PortStatsReply(tuple(entries))
 
 
 def _read_port_stats14(data: bytes) -> mp.PortStats:
     _, port_no, seconds, nanoseconds, *counters = _PORT14.unpack_from(data)
-    ethernet = [mp.UNKNOWN_COUNT] * 4
+    ethernet = [UNKNOWN_COUNT] * 4
     for kind, body in properties(data[_PORT14.size :]):
         if kind == 0 and len(body) == _PORT14_ETHERNET.size - 4:
             ethernet = list(struct.unpack(">4x4Q", body))
-    return mp.PortStats(OfPort(port_no), *counters, *ethernet, duration_ns=_duration(seconds, nanoseconds))
+    numbers: list[Any] = [*counters, *ethernet, _duration(seconds, nanoseconds)]
+    return mp.PortStats(OfPort(port_no), *numbers)
 
 
 def _write_port_stats(message: mp.PortStatsReply, version: int, _dialect: Dialect) -> bytes:
