@@ -6,9 +6,10 @@ lane is there.
 
 import asyncio
 import os
+import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from jackfield import log as jackfield_log
 from jackfield.clock import Clock
 from jackfield.daemon.lag import LagMonitor, new_event_loop
+from jackfield.daemon.unixctl import call
 
 LAG_LIMIT_MS = 50.0
 
@@ -64,11 +66,26 @@ def loop_lag(monkeypatch: pytest.MonkeyPatch) -> LagMonitor:
     return monitor
 
 
+@pytest.fixture
+def lag_of() -> Callable[[str | Path], float]:
+    """Asks the daemon at a control socket for its longest pass of the event loop, in ms, by `loop/lag`.
+
+    Compare with `LAG_LIMIT_MS`; `lag_of(path)` forgets what was measured so far.
+    """
+
+    def ask(path: str | Path) -> float:
+        found = re.search(r"max:([\d.]+)ms", call(path, "loop/lag", ["reset"]))
+        assert found is not None
+        return float(found.group(1))
+
+    return ask
+
+
 @pytest.fixture(autouse=True)
 def _no_stall(request: pytest.FixtureRequest) -> Iterator[None]:
     """A test of the net lane fails when its own loop kept events waiting for more than `LAG_LIMIT_MS`.
 
-    A switch in another process is asked by its control command `loop/lag`; see `lag_of`.
+    A switch in another process is asked with `lag_of`.
     """
     if request.node.get_closest_marker("net") is None:
         yield

@@ -54,6 +54,16 @@ def test_cancelled_timers_do_not_run(held_clock: Clock) -> None:
     assert seen == []
 
 
+def test_cancelled_timers_do_not_pile_up(held_clock: Clock) -> None:
+    seen: list[int] = []
+    held_clock.call_later(5_000, lambda: seen.append(held_clock.now()))
+    for _ in range(10_000):
+        held_clock.call_later(1_000_000, lambda: seen.append(-1)).cancel()
+    assert len(held_clock._timers) < 1_000
+    held_clock.advance(10_000)
+    assert seen == [1_005_000]
+
+
 def test_an_error_in_a_timer_is_logged_and_disturbs_no_other(
     held_clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:

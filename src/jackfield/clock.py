@@ -27,6 +27,9 @@ log = get_logger("timeval")
 # sent; each pass costs some ten microseconds.
 _SETTLE_PASSES = 10
 
+# Timers that may be set before cancelled ones are first looked for.
+_LEAST_SWEEP = 256
+
 
 class Timer:
     """A call that is to happen at a time; `cancel` takes it back."""
@@ -63,6 +66,7 @@ class Clock:
         self._offset = 0
         self._timers: list[Timer] = []
         self._order = 0
+        self._sweep_at = _LEAST_SWEEP
         self._wakeup: asyncio.TimerHandle | None = None
         self._wakeup_at = 0
 
@@ -84,6 +88,8 @@ class Clock:
     def call_at(self, when: int, callback: Callable[[], object]) -> Timer:
         """Call `callback()` when `now()` reaches `when`; at once (but not from within this call) if it has."""
         self._order += 1
+        if len(self._timers) >= self._sweep_at:
+            self._sweep()
         timer = Timer(when, self._order, callback)
         heapq.heappush(self._timers, timer)
         self._arm()
@@ -164,6 +170,12 @@ class Clock:
         for timer in due:
             self._run(timer)
         self._arm()
+
+    def _sweep(self) -> None:
+        """Forget cancelled timers: a time-out that is set and cancelled for each request must not pile up."""
+        self._timers = [timer for timer in self._timers if timer.pending]
+        heapq.heapify(self._timers)
+        self._sweep_at = max(_LEAST_SWEEP, 2 * len(self._timers))
 
     def _arm(self) -> None:
         """Have the loop wake us for the earliest timer."""

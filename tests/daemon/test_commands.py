@@ -24,11 +24,14 @@ class Daemon:
         self.memory = MemoryReport()
         self.lag = LagMonitor()
         self.exits: list[bool] = []
-        common.register_common(self.commands, "prog (Jackfield) 1", self.exits.append)
+        common.register_common(self.commands, "prog (Jackfield) 1", self.exit)
         common.register_log(self.commands)
         common.register_reports(self.commands, self.coverage, self.memory)
         common.register_time(self.commands, self.clock)
         common.register_lag(self.commands, self.lag)
+
+    async def exit(self, cleanup: bool) -> None:
+        self.exits.append(cleanup)
 
     def run(self, name: str, *arguments: str) -> str:
         return asyncio.run(self.commands.run(name, list(arguments)))

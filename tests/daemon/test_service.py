@@ -15,7 +15,7 @@ from jackfield.daemon.pidfile import holder
 from jackfield.daemon.unixctl import call, find_target
 
 PROGRAM = """
-import sys
+import asyncio, sys
 from jackfield.daemon.options import take_options
 from jackfield.daemon.service import run
 
@@ -29,8 +29,14 @@ async def work(service):
         time.sleep(0.08)
         return ""
     service.commands.register("stall", "", 0, 0, stall)
+    def stray(arguments):
+        asyncio.get_running_loop().call_soon(lambda: 1 // 0)
+        return ""
+    service.commands.register("stray", "", 0, 0, stray)
     service.ready()
     await service.stopping()
+    await asyncio.sleep(0.1)
+    open(service.options.program + ".undone", "w").close()
     print("cleanup", service.cleanup, flush=True)
 
 options, rest = take_options("testd", sys.argv[1:])
@@ -49,12 +55,19 @@ class Daemon:
         self.environment = {**os.environ, "OVS_RUNDIR": str(directory), "OVS_LOGDIR": str(directory)}
 
     def launch(self, *flags: str) -> subprocess.CompletedProcess[str]:
-        command = [*self.command, "--detach", "--pidfile", "--log-file", *flags]
-        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=20)
+        command = [*self.command, "--detach", "--no-chdir", "--pidfile", "--log-file", *flags]
+        return subprocess.run(
+            command, cwd=self.directory, env=self.environment, capture_output=True, text=True, timeout=20
+        )
 
     def popen(self, *flags: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [*self.command, *flags], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*self.command, *flags],
+            cwd=self.directory,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
     @property
@@ -88,8 +101,10 @@ def test_detached_it_serves_and_leaves_nothing_behind(daemon: Daemon) -> None:
     assert re.search(r"maxrss_kb:\d+", daemon.call("memory/show"))
     assert "unixctl_received" in daemon.call("coverage/show")
     assert daemon.call("exit", "--cleanup") == ""
+    # Whoever asked for the end hears of it when everything is undone.
+    assert (daemon.directory / "testd.undone").exists()
     daemon.wait_gone()
-    assert sorted(path.name for path in daemon.directory.iterdir()) == ["program.py", "testd.log"]
+    assert sorted(path.name for path in daemon.directory.iterdir()) == ["program.py", "testd.log", "testd.undone"]
     for line in (daemon.directory / "testd.log").read_text().splitlines():
         assert re.fullmatch(r"[-\d]+T[:\d]+\.\d{3}Z\|\d{5}\|\w+\|(INFO|DBG)\|.*", line)
 
@@ -134,6 +149,13 @@ def test_flags_that_cannot_be_used_are_told_in_one_line(daemon: Daemon) -> None:
     launched = daemon.launch("--log-file=/nonexistent/x.log")
     assert launched.returncode == 1
     assert launched.stderr == "testd: /nonexistent/x.log: No such file or directory\n"
+
+
+def test_an_error_that_nobody_catches_is_logged_and_the_daemon_lives_on(daemon: Daemon) -> None:
+    daemon.launch()
+    assert daemon.call("stray") == ""
+    assert daemon.call("version") == "testd (Jackfield) 1.0\n"
+    assert "ZeroDivisionError" in (daemon.directory / "testd.log").read_text()
 
 
 def test_in_the_foreground_with_a_named_socket(daemon: Daemon) -> None:

@@ -1,6 +1,6 @@
 """The commands that every daemon has; texts as ovs-appctl(8) describes and stock daemons print them."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from jackfield import log as logging
 from jackfield.clock import Clock
@@ -9,19 +9,20 @@ from jackfield.daemon.lag import LagMonitor
 from jackfield.daemon.unixctl import Commands
 
 
-def register_common(commands: Commands, version: str, on_exit: Callable[[bool], None]) -> None:
+def register_common(commands: Commands, version: str, on_exit: Callable[[bool], Awaitable[None]]) -> None:
     """Add `list-commands`, `version` and `exit [--cleanup]`.
 
     Args:
         commands: where to add them.
         version: the line that `version` prints.
-        on_exit: called with whether `--cleanup` was given; the daemon is to stop soon afterwards.
+        on_exit: called with whether `--cleanup` was given; stops the daemon, and comes back when its work is undone,
+            so that whoever sent the command finds everything as it was.
     """
 
-    def leave(arguments: list[str]) -> str:
+    async def leave(arguments: list[str]) -> str:
         if arguments and arguments != ["--cleanup"]:
             raise ValueError(f'"exit" takes only --cleanup, not "{arguments[0]}"')
-        on_exit(bool(arguments))
+        await on_exit(bool(arguments))
         return ""
 
     commands.register("list-commands", "", 0, 0, lambda arguments: commands.list_commands())

@@ -27,6 +27,8 @@ from jackfield.errors import describe
 from jackfield.log import get_logger
 
 if TYPE_CHECKING:
+    import asyncio
+
     from jackfield.daemon.coverage import Coverage
     from jackfield.daemon.lag import LagMonitor
     from jackfield.daemon.unixctl import UnixctlServer
@@ -67,8 +69,9 @@ class Service:
         self.cleanup = False
         self._daemon = daemon
         self._stop: asyncio.Event = asyncio.Event()
+        self._undone: asyncio.Event = asyncio.Event()
         self._server: UnixctlServer | None = None
-        common.register_common(self.commands, version, self.stop)
+        common.register_common(self.commands, version, self._exit)
         common.register_log(self.commands)
         common.register_reports(self.commands, self.coverage, self.memory)
         common.register_time(self.commands, self.clock)
@@ -109,6 +112,7 @@ class Service:
         from jackfield.daemon import unixctl
 
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(_log_stray)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._terminate, number)
         loop.add_signal_handler(signal.SIGHUP, _reopen_log)
@@ -119,11 +123,16 @@ class Service:
         self._sample()
 
     async def close(self) -> None:
-        """Remove the control socket and the pidfile."""
+        """Answer those who asked for the end; remove the control socket and the pidfile."""
+        self._undone.set()
         if self._server is not None:
             await self._server.close()
             self._server = None
         self._daemon.end()
+
+    async def _exit(self, cleanup: bool) -> None:
+        self.stop(cleanup)
+        await self._undone.wait()
 
     def _terminate(self, number: int) -> None:
         if self._stop.is_set():
@@ -137,6 +146,12 @@ class Service:
 
         self.coverage.sample()
         self.clock.call_later(SAMPLE_INTERVAL, self._sample)
+
+
+def _log_stray(loop: "asyncio.AbstractEventLoop", context: dict[str, object]) -> None:
+    """What the loop caught because nobody else did."""
+    error = context.get("exception")
+    log.error("%s", context["message"], exc_info=error if isinstance(error, BaseException) else None)
 
 
 def _process_memory() -> dict[str, int]:

@@ -14,9 +14,11 @@ import errno
 import inspect
 import json
 import os
+import weakref
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from jackfield.clock import Clock, spawn
 from jackfield.daemon import paths
@@ -34,7 +36,8 @@ log = get_logger("unixctl")
 
 Handler = Callable[[list[str]], str | Awaitable[str]]
 
-_REQUEST_LIMIT = 1024 * 1024
+_REQUEST_LIMIT: Final = 1024 * 1024
+_CLOSE_TIMEOUT: Final = 0.5  # seconds
 _received = COVERAGE.counter("unixctl_received")
 _replied = COVERAGE.counter("unixctl_replied")
 
@@ -108,7 +111,7 @@ class _Connection:
         self._commands = commands
         self._splitter = JsonSplitter(_REQUEST_LIMIT)
         self._waiting: list[tuple[object, str, list[str]]] = []
-        self._working: asyncio.Task[None] | None = None
+        self.working: asyncio.Task[None] | None = None
         self._stream: Stream | None = None
 
     def opened(self, stream: Stream) -> None:
@@ -118,8 +121,8 @@ class _Connection:
         for value in self._splitter.feed(data):
             self._waiting.append(_request(value))
             _received.count += 1
-        if self._waiting and self._working is None:
-            self._working = spawn(self._answer_all(), name="unixctl")
+        if self._waiting and self.working is None:
+            self.working = spawn(self._answer_all(), name="unixctl")
 
     def closed(self, error: Exception | None) -> None:
         self._waiting.clear()
@@ -136,7 +139,7 @@ class _Connection:
                     self._stream.send(json.dumps(reply).encode())
                     _replied.count += 1
         finally:
-            self._working = None
+            self.working = None
 
     async def _answer(self, name: str, arguments: list[str]) -> tuple[str | None, str | None]:
         try:
@@ -171,8 +174,9 @@ class UnixctlServer:
 
     def __init__(self, path: str | Path, commands: Commands, clock: Clock) -> None:
         self.path = str(path)
-        address = Address("unix", passive=True, path=self.path)
-        self._listener = Listener(address, lambda: _Connection(commands), clock)
+        self._commands = commands
+        self._connections: weakref.WeakSet[_Connection] = weakref.WeakSet()
+        self._listener = Listener(Address("unix", passive=True, path=self.path), self._accept, clock)
 
     async def start(self) -> None:
         """Listen.
@@ -183,8 +187,16 @@ class UnixctlServer:
         await self._listener.start()
 
     async def close(self) -> None:
-        """Stop listening, after answers under way have left; the socket file is removed."""
+        """Let answers that are nearly there leave, then end all connections and remove the socket file."""
+        working = [each.working for each in self._connections if each.working is not None]
+        if working:
+            await asyncio.wait(working, timeout=_CLOSE_TIMEOUT)
         await self._listener.close()
+
+    def _accept(self) -> _Connection:
+        connection = _Connection(self._commands)
+        self._connections.add(connection)
+        return connection
 
 
 def default_path(program: str, rundir: Path | None = None) -> Path:
