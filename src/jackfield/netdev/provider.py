@@ -19,6 +19,7 @@ Two ways to move packets
     implements `receive_batch` and `send_batch` in plain Python; the datapath bridges the two worlds with memory rings.
     Such a device calls `self.notify_ready()` (from the main thread) whenever `receive_batch` has something new; the
     datapath also calls `receive_batch` once after it has set `on_ready`, and again as long as it gives a full batch.
+    A device may do so from within `send_batch`, so `on_ready` only makes a note of it and receives later.
     A device that has no packets at all (a patch) sets `carries_packets` to False and is given to no datapath.
 
 Changes

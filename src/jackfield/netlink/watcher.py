@@ -74,6 +74,9 @@ class LinkWatcher:
     The table is complete when the constructor returns. `attach` has the running loop read notifications; without a
     loop, call `process`.
 
+    Args:
+        room: bytes of notifications that may wait to be read.
+
     Attributes:
         links: all interfaces by index, a live view.
         requests: a socket for synchronous requests about links, for the watcher's users.
@@ -82,7 +85,7 @@ class LinkWatcher:
         OSError: no netlink on this machine.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, room: int = _ROOM) -> None:
         self._links: dict[int, Link] = {}
         self._names: dict[str, int] = {}
         self.links: Mapping[int, Link] = MappingProxyType(self._links)
@@ -94,11 +97,11 @@ class LinkWatcher:
         self._dump_seen: set[int] = set()
         self._dump_again = False
         self._processing = False
-        self._socket = NetlinkSocket(NETLINK_ROUTE, _RTMGRP_LINK, _ROOM)
+        self._socket = NetlinkSocket(NETLINK_ROUTE, _RTMGRP_LINK, room)
         self.requests = LinkSocket()
         self._start_dump()
         while self._dump_seq:
-            self._take(self._socket.wait())
+            self.feed(self._socket.wait())
 
     def by_name(self, name: str) -> Link | None:
         """The interface that has this name now."""
@@ -163,7 +166,7 @@ class LinkWatcher:
                     continue
                 if data is None:
                     return
-                self._take(data)
+                self.feed(data)
         finally:
             self._processing = False
 
@@ -180,7 +183,8 @@ class LinkWatcher:
         self._dump_seq = self._socket.next_seq()
         self._socket.send(frame(RTM_GETLINK, F_REQUEST | F_DUMP, self._dump_seq, DUMP_REQUEST))
 
-    def _take(self, datagram: bytes) -> None:
+    def feed(self, datagram: bytes) -> None:
+        """Take in one datagram; what cannot be understood is logged and the rest of it skipped."""
         try:
             for message in messages(datagram):
                 self._take_message(message)
