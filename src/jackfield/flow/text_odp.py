@@ -1,4 +1,4 @@
-"""Keys and masks as a datapath's flows are written, both ways: ``recirc_id(0),in_port(1),eth(src=...),eth_type(0x0800),...``.
+"""Keys and masks as a datapath's flows are written, both ways: ``recirc_id(0),in_port(1),eth_type(0x0800),ipv4(...)``.
 
 This is the form of ``ovs-appctl dpctl/dump-flows`` (ovs-vswitchd(8)). An attribute is a name with parts in parentheses;
 `_ATTRIBUTES` says which field of the key each part is. Only what a datapath sees has such a form, and of that not the
@@ -251,6 +251,11 @@ _FLAG_ATTRIBUTES: Final = {
     "tcp_flags": (f.TCP_FLAGS, f.TCP_FLAG_NAMES),
 }
 
+ATTRIBUTE_NAMES: Final = frozenset(
+    (*_ATTRIBUTES, *_FLAG_ATTRIBUTES, "in_port", "tunnel", "mpls", "eth_type", "vlan", "encap")
+)
+"""Every attribute that `parse_odp` knows."""
+
 _LSE_PARTS: Final = (("label", 12, 0xFFFFF, "0x"), ("tc", 9, 7, ""), ("ttl", 0, 0xFF, "0x"), ("bos", 8, 1, ""))
 
 
@@ -277,12 +282,8 @@ class _Writer:
         yield from self.several(_RECIRCULATION)
         yield from self.in_port()
         yield from self.several((_PACKET_TYPE,))
-        is_ethernet = not f.PACKET_TYPE.get(self.key)
-        if (
-            is_ethernet
-            and not self.shows_all
-            and not self.mask & (f.PACKET_TYPE.mask | f.ETH_SRC.mask | f.ETH_DST.mask)
-        ):
+        link = f.PACKET_TYPE.mask | f.ETH_SRC.mask | f.ETH_DST.mask
+        if not self.shows_all and not self.mask & link and not f.PACKET_TYPE.get(self.key):
             yield "eth()"
         yield from self.several((_ETH,))
         yield from self.from_tags(((f.VLAN_TPID, f.VLAN_TCI), (f.VLAN2_TPID, f.VLAN2_TCI)))
