@@ -75,6 +75,7 @@ class Stream(asyncio.BufferedProtocol):
         self._buffer = bytearray(_RECEIVE_SIZE)
         self._corked: list[bytes] | None = None
         self._corked_bytes = 0
+        self._at_most = 0
         self._error: Exception | None = None
         self._ended = False
         self._drained = asyncio.Event()
@@ -92,10 +93,13 @@ class Stream(asyncio.BufferedProtocol):
             self._corked_bytes += len(data)
         else:
             self._transport.write(data)
-        if self.queued > self.limit:
+        # Asking the transport may take time in proportion to its queue, so it is asked only when the limit may be near.
+        self._at_most += len(data)
+        if self._at_most > self.limit:
             self._flush()
-            if self._transport.get_write_buffer_size() > self.limit:
-                self.abort(refuse(errno.ENOBUFS, f"the peer does not read: {self.queued} bytes are waiting for it"))
+            self._at_most = self.queued
+            if self._at_most > self.limit:
+                self.abort(refuse(errno.ENOBUFS, f"the peer does not read: {self._at_most} bytes are waiting for it"))
 
     @property
     def queued(self) -> int:
