@@ -176,6 +176,21 @@ def test_sliced_work_returns_its_value_and_lets_the_loop_run() -> None:
     asyncio.run(main())
 
 
+def test_a_warp_waits_for_the_sliced_work_that_its_steps_start(held_clock: Clock) -> None:
+    async def main() -> None:
+        ended: list[int] = []
+
+        async def sweep() -> None:
+            await run_sliced(busy(30), budget_ms=1)
+            ended.append(held_clock.now())
+
+        held_clock.call_later(100, lambda: spawn(sweep(), name="sweep"))
+        await held_clock.warp(1_000, 100)
+        assert ended == [1_000_100]
+
+    asyncio.run(main())
+
+
 def test_an_error_of_sliced_work_reaches_the_caller_and_cancelling_closes_it() -> None:
     closed: list[str] = []
 

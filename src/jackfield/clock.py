@@ -24,8 +24,9 @@ T = TypeVar("T")
 log = get_logger("timeval")
 
 # Passes of the loop granted after each step of a warp. A packet takes a few to be received, translated, installed and
-# sent; each pass costs some ten microseconds.
+# sent; each pass costs some ten microseconds. Sliced work that a step has started may take more, within reason.
 _SETTLE_PASSES = 10
+_SETTLE_MOST = 500
 
 # Timers that may be set before cancelled ones are first looked for.
 _LEAST_SWEEP = 256
@@ -149,8 +150,10 @@ class Clock:
         while left > 0:
             self.advance(min(step, left))
             left -= step
-            for _ in range(_SETTLE_PASSES):
+            for turn in range(_SETTLE_MOST):
                 await asyncio.sleep(0)
+                if turn >= _SETTLE_PASSES and not _sliced:
+                    break
 
     def _run(self, timer: Timer) -> None:
         callback, timer.callback = timer.callback, None
@@ -197,6 +200,9 @@ class Clock:
             self._wakeup = None
 
 
+_sliced: set[Generator[object, None, Any]] = set()
+
+
 async def run_sliced(work: Generator[object, None, T], budget_ms: float = 2) -> T:
     """Drive a generator to its end, letting the loop run whenever `budget_ms` of real time is used up.
 
@@ -204,6 +210,7 @@ async def run_sliced(work: Generator[object, None, T], budget_ms: float = 2) -> 
     is cancelled, the generator is closed.
     """
     budget = int(budget_ms * 1_000_000)
+    _sliced.add(work)
     try:
         while True:
             deadline = time.perf_counter_ns() + budget
@@ -214,6 +221,7 @@ async def run_sliced(work: Generator[object, None, T], budget_ms: float = 2) -> 
         result: T = end.value
         return result
     finally:
+        _sliced.discard(work)
         work.close()
 
 
