@@ -71,6 +71,10 @@ def _pad_u64(value: int) -> bytes:
     return bytes(6) + value.to_bytes(8, "big")
 
 
+def _unwritable(action: Action, version: int, _match: Match) -> bytes:
+    raise UnwritableError(f"{type(action).__name__}: OpenFlow {VERSION_TEXT[version]} has no such action")
+
+
 # Output and queues
 
 
@@ -172,7 +176,7 @@ def _set_tos(action: a.SetTos, version: int, _match: Match) -> bytes:
 
 def _set_ecn(action: a.SetEcn, version: int, _match: Match) -> bytes:
     if version == OF10:
-        return _load(Subfield(f.NW_ECN, 0, 2), action.ecn, version)
+        return _load(Subfield(f.NW_ECN, 0, 2), action.ecn)
     return _rewrite(0, 8, _u8(action.ecn), f.NW_ECN, action.ecn, version)
 
 
@@ -194,7 +198,7 @@ def _set_l4_dst(action: a.SetL4Dst, version: int, match: Match) -> bytes:
 
 def _set_ttl(action: a.SetTtl, version: int, _match: Match) -> bytes:
     if version == OF10:
-        return _load(Subfield(f.NW_TTL, 0, 8), action.ttl, version)
+        return _load(Subfield(f.NW_TTL, 0, 8), action.ttl)
     return _standard(23, _u8(action.ttl))
 
 
@@ -205,9 +209,9 @@ def _dec_ttl(action: a.DecTtl, version: int, _match: Match) -> bytes:
     return _nicira(21, _u16(len(ids)) + bytes(4) + struct.pack(f">{len(ids)}H", *ids))
 
 
-def _push_vlan(action: a.PushVlan, version: int, _match: Match) -> bytes:
-    # Nothing in OpenFlow 1.0: there the action that sets the VLAN ID adds the tag.
-    return b"" if version == OF10 else _standard(17, _u16(action.ethertype))
+def _push_vlan(action: a.PushVlan, version: int, match: Match) -> bytes:
+    # In OpenFlow 1.0 the action that sets the VLAN ID adds the tag.
+    return _unwritable(action, version, match) if version == OF10 else _standard(17, _u16(action.ethertype))
 
 
 def _strip_vlan(_action: a.StripVlan, version: int, _match: Match) -> bytes:
@@ -252,7 +256,7 @@ def _set_field(action: a.SetField, version: int, match: Match) -> bytes:
     mask = None if exact else action.mask
     if version >= OF15 or (version >= OF12 and mask is None):
         return _set_field_entry(25, field, value, version, mask)
-    if version >= OF12 or field.width > _MAX_LOAD_BITS or len(write_header(field, version)) > 4:
+    if field.width > _MAX_LOAD_BITS or len(write_header(field, version)) > 4:
         return _nicira(33, _value_entry(field, value, version, mask))
     if mask is None:
         plain = _plain_rewrite(field, value, version)
@@ -260,7 +264,7 @@ def _set_field(action: a.SetField, version: int, match: Match) -> bytes:
             return _WRITERS[type(plain)](plain, version, match)
     wire = field_to_wire(field, value)
     return b"".join(
-        _load(Subfield(field, offset, n_bits), wire >> offset & (1 << n_bits) - 1, version)
+        _load(Subfield(field, offset, n_bits), wire >> offset & (1 << n_bits) - 1)
         for offset, n_bits in _runs(action.mask & _width_mask(field))
     )
 
@@ -311,8 +315,9 @@ def _runs(mask: int) -> Iterable[tuple[int, int]]:
             offset += 1
 
 
-def _load(dst: Subfield, value: int, version: int) -> bytes:
-    return _nicira(7, _place(dst) + write_header(dst.field, version) + value.to_bytes(8, "big"))
+def _load(dst: Subfield, value: int) -> bytes:
+    # The action is older than OXM, and stock switches write it with NXM numbers whatever the version.
+    return _nicira(7, _place(dst) + write_header(dst.field, OF10) + value.to_bytes(8, "big"))
 
 
 def _reg_load(action: a.RegLoad, version: int, _match: Match) -> bytes:
@@ -323,7 +328,7 @@ def _reg_load(action: a.RegLoad, version: int, _match: Match) -> bytes:
         return _standard(25, _value_entry_bits(dst.field, shifted, version, exact))
     if dst.n_bits > _MAX_LOAD_BITS or len(write_header(dst.field, version)) > 4:
         return _nicira(33, _value_entry_bits(dst.field, shifted, version, exact))
-    return _load(dst, action.value, version)
+    return _load(dst, action.value)
 
 
 def _value_entry_bits(field: Field, value: int, version: int, mask: int | None) -> bytes:
@@ -362,21 +367,23 @@ def _resubmit(action: a.Resubmit, _version: int, _match: Match) -> bytes:
     return _nicira(14, struct.pack(">HB", port, action.table_id))
 
 
-def _set_tunnel(action: a.SetTunnel, _version: int, _match: Match) -> bytes:
+def _set_tunnel(action: a.SetTunnel, version: int, _match: Match) -> bytes:
+    if version >= OF12:
+        return _set_field_entry(25, f.TUN_ID, action.tunnel_id, version)
     if action.wide or action.tunnel_id > 0xFFFFFFFF:
         return _nicira(9, _pad_u64(action.tunnel_id))
     return _nicira(2, _pad_u32(action.tunnel_id))
 
 
-def _goto_table(action: a.GotoTable, version: int, _match: Match) -> bytes:
+def _goto_table(action: a.GotoTable, version: int, match: Match) -> bytes:
     if version != OF10:
-        raise UnwritableError("goto_table: an instruction cannot stand among actions")
+        return _unwritable(action, version, match)
     return _nicira(14, struct.pack(">HB", to_of10(a.RESUBMIT_IN_PORT), action.table_id))
 
 
-def _write_metadata(action: a.WriteMetadata, version: int, _match: Match) -> bytes:
+def _write_metadata(action: a.WriteMetadata, version: int, match: Match) -> bytes:
     if version != OF10:
-        raise UnwritableError("write_metadata: an instruction cannot stand among actions")
+        return _unwritable(action, version, match)
     return _nicira(22, bytes(6) + action.metadata.to_bytes(8, "big") + action.mask.to_bytes(8, "big"))
 
 
@@ -439,13 +446,12 @@ def encode_actions(
         return _output(actions[0], version, match)
     parts = []
     for action in actions:
-        writer = _WRITERS.get(type(action))
-        if writer is not None:
-            parts.append(writer(action, version, match))
-            if type(action) in _VLAN_CHANGES:
-                tag = _TAG if _VLAN_CHANGES[type(action)] else 0
-                match = Match(match.value & ~_TAG | tag, match.mask & ~_TAG | tag)
-        elif not lossy:
-            name = type(action).__name__
-            raise UnwritableError(f"{name}: OpenFlow {VERSION_TEXT[version]} has no such action")
+        try:
+            parts.append(_WRITERS.get(type(action), _unwritable)(action, version, match))
+        except UnwritableError:
+            if not lossy:
+                raise
+        if type(action) in _VLAN_CHANGES:
+            tag = _TAG if _VLAN_CHANGES[type(action)] else 0
+            match = Match(match.value & ~_TAG | tag, match.mask & ~_TAG | tag)
     return b"".join(parts)

@@ -247,6 +247,15 @@ def _read_flow_mod11(body: bytes, version: int, _dialect: Dialect) -> FlowMod:
     )
 
 
+_COUNT_FLAGS: Final = FlowModFlags.NO_PKT_COUNTS | FlowModFlags.NO_BYT_COUNTS
+
+
+def _request_flags(message: FlowMod, version: int) -> int:
+    if version < OF13 and message.flags & _COUNT_FLAGS:
+        raise ValueError("no_packet_counts, no_byte_counts: need OpenFlow 1.3")
+    return encode_flags(message.flags, version)
+
+
 def _raw_command(message: FlowMod, dialect: Dialect) -> int:
     if dialect.table_id:
         return message.table_id << 8 | message.command
@@ -278,7 +287,7 @@ def _write_flow_mod10(message: FlowMod, version: int, dialect: Dialect) -> bytes
                 message.priority,
                 message.buffer_id,
                 to_of10(message.out_port),
-                encode_flags(message.flags, version),
+                _request_flags(message, version),
             ),
             encode_instructions(message.actions, version, message.match),
         )
@@ -297,7 +306,7 @@ def _write_flow_mod_nx(message: FlowMod, version: int, dialect: Dialect) -> byte
                 message.priority,
                 message.buffer_id,
                 to_of10(message.out_port),
-                encode_flags(message.flags, version),
+                _request_flags(message, version),
                 len(entries),
             ),
             padded(entries),
@@ -324,7 +333,7 @@ def _write_flow_mod11(message: FlowMod, version: int, _dialect: Dialect) -> byte
                 message.buffer_id,
                 message.out_port,
                 message.out_group,
-                encode_flags(message.flags, version),
+                _request_flags(message, version),
                 message.importance if version >= OF14 and adds else 0,
             ),
             encode_ofp_match(message.match, version),

@@ -95,8 +95,8 @@ def _assemble(bodies: dict[int, bytes], version: int) -> tuple[Action, ...]:
         actions.extend(applied)
     if CLEAR_ACTIONS in bodies:
         actions.append(a.ClearActions())
-    if WRITE_ACTIONS in bodies:
-        written = decode_actions(bodies[WRITE_ACTIONS][4:], version)
+    written = decode_actions(bodies[WRITE_ACTIONS][4:], version) if WRITE_ACTIONS in bodies else ()
+    if written:
         bad = next((action for action in written if isinstance(action, _NOT_IN_SET)), None)
         if bad is not None:
             raise OpenFlowError("OFPBAC_BAD_TYPE", f"{type(bad).__name__} in an action set")
@@ -138,7 +138,7 @@ def encode_instructions(actions: tuple[Action, ...], version: int, flow_match: M
         match instruction:
             case a.ClearActions():
                 out.append(struct.pack(">HH4x", CLEAR_ACTIONS, 8))
-            case a.WriteActions(written):
+            case a.WriteActions(written) if written:
                 out.append(_list(WRITE_ACTIONS, encode_actions(written, version, flow_match, lossy=lossy)))
             case a.WriteMetadata(metadata, mask):
                 out.append(struct.pack(">HH4xQQ", WRITE_METADATA, 24, metadata, mask))
