@@ -76,6 +76,7 @@ class Connection:
 
     Attributes:
         dialect: how messages are written and read; the caller changes it when the peer's requests ask for it.
+        request: the message that the latest event came from; what `send_error` wants.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Connection:
         if not self._versions <= VERSION_TEXT.keys() or not self._versions:
             raise ValueError(f"versions {sorted(self._versions)}: expected some of {sorted(VERSION_TEXT)}")
         self.dialect: Dialect = STANDARD
+        self.request = b""
         self.probe_interval = probe_interval
         self._state = _State.HELLO
         self._version = 0
@@ -168,23 +170,37 @@ class Connection:
     # Bytes
 
     def receive(self, data: bytes, now: int) -> list[Event]:
-        """Take bytes from the peer."""
+        """Take bytes from the peer, and all events they make."""
+        self.feed(data, now)
         events: list[Event] = []
+        while (event := self.next_event()) is not None:
+            events.append(event)
+        return events
+
+    def feed(self, data: bytes, now: int) -> None:
+        """Take bytes from the peer; `next_event` makes events of them."""
+        if self._state is not _State.CLOSED:
+            self._last_heard = now
+            self._probe_xid = None
+            self._framer.feed(data)
+
+    def next_event(self) -> Event | None:
+        """The next event, None when no whole message is left.
+
+        Messages are understood, and answered where the connection itself does it, one at a time: a caller that stops
+        asking keeps what follows from overtaking, and a change of `dialect` counts for the next message.
+        """
         if self._state is _State.CLOSED:
-            return events
-        self._last_heard = now
-        self._probe_xid = None
-        self._framer.feed(data)
+            return None
         try:
             for frame in self._framer.frames():
+                self.request = frame
                 event = self._open(frame) if self._state is _State.HELLO else self._message(frame)
                 if event is not None:
-                    events.append(event)
-                if self.is_closed:
-                    break
+                    return event
         except OpenFlowError as error:
-            events.append(self._close(f"bad framing: {error}"))
-        return events
+            return self._close(f"bad framing: {error}")
+        return None
 
     def end_of_stream(self) -> list[Event]:
         """The peer closed."""
