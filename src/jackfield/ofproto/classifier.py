@@ -215,8 +215,11 @@ class Classifier:
                 return rule
         return None
 
-    def overlapping(self, match: Match, priority: int, version: int) -> Iterator[Rule]:
-        """Rules of a priority that some packet fits which also fits `match` (OFPFF_CHECK_OVERLAP)."""
+    def overlapping(self, match: Match, priority: int, version: int) -> Iterator[Rule | None]:
+        """Rules of a priority that some packet fits which also fits `match` (OFPFF_CHECK_OVERLAP).
+
+        None and changes meanwhile as in `covered_by`.
+        """
         value, mask = match.value, match.mask
         for subtable in list(self._ordered):
             if priority not in subtable.priorities:
@@ -229,6 +232,8 @@ class Classifier:
                     and rule.add_version <= version < rule.remove_version
                 ):
                     yield rule
+                else:
+                    yield None
 
     def covered_by(self, match: Match, version: int) -> Iterator[Rule | None]:
         """Rules at least as specific as `match`: those of a non-strict modify or delete, or a statistics request.

@@ -74,7 +74,7 @@ from jackfield.flow.match import Match
 from jackfield.flow.ports import OfPort
 from jackfield.netdev.provider import DeviceStats
 from jackfield.openflow.messages import FragmentHandling, PacketInReason, PacketOut, PortConfig
-from jackfield.provider import Provider
+from jackfield.provider import Provider, ProviderRegistry
 
 if TYPE_CHECKING:
     from jackfield.ofproto.ofproto import Ofproto
@@ -268,3 +268,7 @@ class OfprotoProvider(Provider, ABC):
         overlap with one sweep. The time of the last packet, `FlowCounters.used`, is set from when packets passed, not
         from when the counters were read.
         """
+
+
+ofproto_registry: Final = ProviderRegistry[OfprotoProvider]("ofproto", OfprotoProvider)
+"""The classes of switches by type; `Ofproto` opens its provider from here."""

@@ -27,18 +27,20 @@ class Table:
         table_id: its number.
         classifier: its rules.
         name: for controllers and logs; empty for none.
+        n_flows: flows that controllers can see in it now.
         max_flows: how many flows controllers may put here, None for no limit.
         miss: what becomes of a packet that no rule fits.
         lookups: packets looked up so far, kept by the provider.
         matches: packets that a rule fitted, kept by the provider.
     """
 
-    __slots__ = ("classifier", "lookups", "matches", "max_flows", "miss", "name", "table_id")
+    __slots__ = ("classifier", "lookups", "matches", "max_flows", "miss", "n_flows", "name", "table_id")
 
     def __init__(self, table_id: int) -> None:
         self.table_id = table_id
         self.classifier = Classifier()
         self.name = ""
+        self.n_flows = 0
         self.max_flows: int | None = None
         self.miss = TableMiss.DEFAULT
         self.lookups = 0
