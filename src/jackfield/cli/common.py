@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -19,10 +19,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def on_bridge(command: F) -> F:
     """Give a verb the option `--bridge` and the target."""
-    command = click.option(
+    decorated: F = click.option(
         "--bridge", metavar="NAME", shell_complete=complete_bridge, help="Which bridge, when there are several."
     )(command)
-    return click.pass_obj(command)
+    return cast(F, click.pass_obj(decorated))
 
 
 def connect(target: Target, bridge: str | None) -> Client:

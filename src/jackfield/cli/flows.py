@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from jackfield.cli.common import connect, on_bridge, port_names
@@ -9,7 +11,10 @@ from jackfield.cli.openflow_client import Client
 from jackfield.cli.output import Column, Row, present, shown
 from jackfield.cli.target import Target
 from jackfield.flow.ports import OfPort
-from jackfield.openflow.flow_text import format_actions, format_match, parse_flow
+from jackfield.flow.text import format_match
+from jackfield.openflow.action_text import format_actions
+from jackfield.openflow.dialect import OF13
+from jackfield.openflow.flow_text import parse_flow, parse_flow_filter
 from jackfield.openflow.messages import FlowModCommand
 from jackfield.openflow.multipart import FlowStats, FlowStatsReply, FlowStatsRequest
 
@@ -72,7 +77,7 @@ def _row(entry: FlowStats, names: dict[OfPort, str]) -> Row:
         "table": entry.table_id,
         "priority": entry.priority,
         "match": format_match(entry.match, names) or "any",
-        "actions": format_actions(entry.actions, names),
+        "actions": format_actions(entry.actions, names, OF13),
         "n_packets": entry.packet_count,
         "n_bytes": entry.byte_count,
         "duration": entry.duration_ns / 1e9,
@@ -84,15 +89,8 @@ def _row(entry: FlowStats, names: dict[OfPort, str]) -> Row:
 
 def _request(match_text: str, table: int | None, names: dict[OfPort, str]) -> FlowStatsRequest:
     """What to ask for: the filters are those of a non-strict delete."""
-    wanted = parse_flow(match_text, FlowModCommand.DELETE, _numbers(names))
-    return FlowStatsRequest(
-        wanted.match,
-        wanted.table_id if table is None else table,
-        wanted.out_port,
-        wanted.out_group,
-        wanted.cookie,
-        wanted.cookie_mask,
-    )
+    wanted = parse_flow_filter(match_text, _numbers(names))
+    return wanted if table is None else replace(wanted, table_id=table)
 
 
 def _numbers(names: dict[OfPort, str]) -> dict[str, OfPort]:

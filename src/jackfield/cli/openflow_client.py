@@ -5,12 +5,11 @@ from __future__ import annotations
 import errno
 import itertools
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, TypeVar
 
-from jackfield.errors import ProtocolError
 from jackfield.io import unixsocket
 from jackfield.openflow.codec import decode, encode
 from jackfield.openflow.dialect import OF13

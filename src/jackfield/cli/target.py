@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -32,18 +31,17 @@ class Target:
         """The bridge a command means: the one named, or the only one.
 
         Raises:
-            OSError: ENOENT when there is no switch or no such bridge.
-            ValueError: several bridges and no name.
+            ValueError: no switch, no such bridge, or several and no name.
         """
         there = self.bridges()
         if not there:
-            raise FileNotFoundError(errno.ENOENT, f"no switch runs in {self.rundir}: start one with `jackfield up`")
+            raise self._nobody()
         if name is None:
             if len(there) > 1:
                 raise ValueError(f"several bridges are there ({', '.join(there)}): name one with --bridge")
             return there[0]
         if name not in there:
-            raise FileNotFoundError(errno.ENOENT, f"no bridge named {name} (there: {', '.join(there)})")
+            raise ValueError(f"no bridge named {name} (there: {', '.join(there)})")
         return name
 
     def management_socket(self, name: str | None) -> Path:
@@ -55,15 +53,14 @@ class Target:
 
         Raises:
             OSError: the switch cannot be reached.
-            ValueError: the switch refused the command.
+            ValueError: there is no switch, or it refused the command.
         """
         from jackfield.daemon.unixctl import call, find_target
 
         try:
             path = find_target(DAEMON, self.rundir)
         except FileNotFoundError as error:
-            text = f"no switch runs in {self.rundir}: start one with `jackfield up`"
-            raise FileNotFoundError(errno.ENOENT, text) from error
+            raise self._nobody() from error
         return call(path, command, list(arguments))
 
     def query(self, command: str, *arguments: str) -> Any:
@@ -71,3 +68,6 @@ class Target:
         import json
 
         return json.loads(self.unixctl(command, *arguments))
+
+    def _nobody(self) -> ValueError:
+        return ValueError(f"no switch runs in {self.rundir}: start one with `jackfield up`")

@@ -5,6 +5,7 @@ The command line fills it in; `switchd` makes it true.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -65,9 +66,9 @@ def check_name(name: str) -> str:
         ValueError: it is empty, too long for an interface, or has characters that a file or interface name may not.
     """
     if not name or len(name.encode()) >= IFNAMSIZ:
-        raise ValueError(f'"{name}" is not a name for a bridge or port: expected 1 to {IFNAMSIZ - 1} bytes')
+        raise ValueError(f'{json.dumps(name)} is not a name for a bridge or port: expected 1 to {IFNAMSIZ - 1} bytes')
     if name in {".", ".."} or any(each in "/," or each.isspace() or not each.isprintable() for each in name):
-        raise ValueError(f'"{name}" is not a name for a bridge or port: it has characters that names may not have')
+        raise ValueError(f'{json.dumps(name)} is not a name for a bridge or port: it has characters that names may not have')
     return name
 
 
