@@ -167,7 +167,9 @@ class NetdevConformance:
             self.check_plain(device)
         else:
             self.check_compiled(device, queues)
-        assert (device.compiled_queues(1) is None) == (queues is None)
+        again = device.compiled_queues(1)
+        assert (again is None) == (queues is None)
+        device.release_queues(again or [])
 
     def check_plain(self, device: Netdev) -> None:
         packets = device.receive_batch(4)

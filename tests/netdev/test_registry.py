@@ -1,11 +1,17 @@
 import errno
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from jackfield.netdev import registry
 from jackfield.netdev.dummy import DummyNetdev
 from jackfield.netdev.registry import close_netdev, close_netdevs, find_netdev, open_netdev, open_netdevs
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +39,17 @@ def test_every_built_in_type_is_known() -> None:
     assert {"system", "tap", "internal", "patch", "dummy", "pcap", "null"} <= set(registry.NETDEVS.types())
     for kind in ("system", "tap", "internal", "patch", "dummy", "pcap", "null"):
         assert registry.NETDEVS.get(kind).__module__.startswith("jackfield.netdev.")
+
+
+def test_devices_come_without_what_takes_long_to_import() -> None:
+    program = (
+        "import sys\n"
+        "from jackfield.netdev.registry import NETDEVS\n"
+        "for kind in NETDEVS.types(): NETDEVS.get(kind)\n"
+        "print([each for each in ('numba', 'numpy', 'pyroute2', 'llvmlite') if each in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
+    assert done.stdout == "[]\n", done.stderr
 
 
 def test_empty_type_is_system() -> None:

@@ -1,6 +1,7 @@
 """What can be said without privileges; that packets are dropped is in tests/net/test_devices.py."""
 
 import os
+import threading
 
 import pytest
 
@@ -16,5 +17,8 @@ def test_refusal_leaves_no_socket() -> None:
     before = set(os.listdir("/proc/self/fd"))
     with pytest.raises(OSError):
         guard.add(0x7FFFFFF0, "a-name-no-interface-can-have")
+    for thread in threading.enumerate():
+        if thread.name == "close":
+            thread.join(10)
     assert set(os.listdir("/proc/self/fd")) == before
     guard.remove(0x7FFFFFF0)

@@ -12,6 +12,8 @@ import socket
 import struct
 from typing import Final
 
+from jackfield.netlink.background import close_in_background
+
 _SOL_PACKET: Final = 263
 _ADD_MEMBERSHIP: Final = 1
 _DROP_MEMBERSHIP: Final = 2
@@ -65,5 +67,5 @@ class PromiscuousMode:
 
     def _close_if_unused(self) -> None:
         if self._socket is not None and not self._interfaces:
-            self._socket.close()
+            close_in_background(self._socket.close)
             self._socket = None

@@ -16,8 +16,8 @@ set. Neither works on loopback nor on anything but Ethernet.
 from __future__ import annotations
 
 import errno
-import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import ClassVar, Final
 
 from jackfield.errors import describe
@@ -25,6 +25,7 @@ from jackfield.log import get_logger
 from jackfield.netdev.link import LinkNetdev
 from jackfield.netdev.promiscuous import PromiscuousMode
 from jackfield.netdev.provider import CompiledQueue
+from jackfield.netlink.background import close_in_background
 from jackfield.netlink.ingress import IngressGuard
 from jackfield.netlink.link import ARPHRD_ETHER, IFF_LOOPBACK, Link
 
@@ -56,6 +57,7 @@ class SystemNetdev(LinkNetdev):
             if link is None:
                 raise self._refuse(errno.ENODEV, "there is no such network interface")
             self._attach(link)
+            self._resets = 0
         except OSError:
             self.close()
             raise
@@ -75,10 +77,10 @@ class SystemNetdev(LinkNetdev):
         return open_queues(self.name, self._link.ifindex, n_queues)
 
     def release_queues(self, queues: Sequence[CompiledQueue]) -> None:
-        """Close the packet sockets, in the background: the kernel takes some 13 ms for each."""
+        """Close the packet sockets."""
         from jackfield.netdev.packet_socket import close_queues
 
-        threading.Thread(target=close_queues, args=(list(queues),), name="close").start()
+        close_in_background(partial(close_queues, list(queues)))
 
     def _look(self) -> None:
         link = self._requests.find(self.name)

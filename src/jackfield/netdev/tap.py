@@ -78,6 +78,7 @@ class TapNetdev(LinkNetdev):
                 raise self._refuse(errno.ENODEV, "the interface went as soon as it was made")
             self._index = link.ifindex
             self._take(link)
+            self._resets = 0
         except OSError:
             self.close()
             raise

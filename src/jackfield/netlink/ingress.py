@@ -15,6 +15,7 @@ import errno
 import struct
 from typing import Final
 
+from jackfield.netlink.background import close_in_background
 from jackfield.netlink.socket import (
     F_ACK,
     F_CREATE,
@@ -128,7 +129,7 @@ class IngressGuard:
 
     def _close_if_unused(self) -> None:
         if self._socket is not None and not self._guarded:
-            self._socket.close()
+            close_in_background(self._socket.close)
             self._socket = None
 
     def _apply(self, kind: int, flags: int, body: bytes) -> None:
