@@ -6,7 +6,10 @@ A class is imported when its type is first asked for, so this list imports nothi
 from typing import Final
 
 BUILTINS: Final[dict[str, dict[str, str]]] = {
-    "ofproto": {},
+    "ofproto": {
+        "netdev": "jackfield.ofproto.pipeline.provider:PipelineProvider",
+        "dummy": "jackfield.ofproto.pipeline.provider:PipelineProvider",
+    },
     "dpif": {
         "netdev": "jackfield.dpif.userspace.provider:UserspaceDpif",
         "dummy": "jackfield.dpif.dummy:DummyDpif",

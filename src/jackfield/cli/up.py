@@ -93,6 +93,11 @@ def up(
         certificate=certificate,
         ca_cert=ca_cert,
     )
+    if datapath == "netdev":
+        # Before the event loop starts: loading the compiler alone takes longer than the loop may be away.
+        from jackfield.dpif.userspace.warm import warm
+
+        warm(progress=lambda text: click.echo(f"compiling: {text}", err=True))
     sys.exit(run(options, f"{DAEMON} (Jackfield) {__version__}", lambda service: _serve(service, config, home)))
 
 
@@ -102,10 +107,6 @@ async def _serve(service: Service, config: BridgeConfig, rundir: Path) -> None:
     from jackfield.vswitchd.bridge import Bridge
     from jackfield.vswitchd.commands import register_commands
 
-    if config.datapath_type == "netdev":
-        from jackfield.dpif.userspace.warm import warm
-
-        warm(progress=lambda text: click.echo(f"compiling: {text}", err=True))
     bridge = Bridge(config, service.clock, rundir, service.options.tls())
     register_commands(service.commands, lambda: [bridge])
     try:
