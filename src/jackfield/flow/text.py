@@ -8,6 +8,7 @@ gives the others to `match_with`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from jackfield.flow import fields as f
@@ -48,6 +49,7 @@ _WORDS: Final = {
     (eth_type, proto): word for word, (eth_type, proto) in reversed(PROTOCOLS.items()) if word not in ("ip4", "ip6")
 } | {(0x0800, None): "ip", (0x86DD, None): "ipv6"}
 _ETH_TYPES: Final = frozenset(eth_type for eth_type, _ in _WORDS)
+_MPLS_BOS: Final = 0x100
 _BLANKS: Final = " \t\r\n"
 _KEY_ENDS: Final = ":=(,"
 
@@ -205,6 +207,10 @@ def _style_port(value: int, mask: int) -> str:
     return str(value) if mask == 0xFFFF else f"0x{value:x}/0x{mask:x}"
 
 
+def _style_lse(value: int, mask: int) -> str:
+    return str(value) if mask == 0xFFFFFFFF else f"{value:#x}/{mask:#x}"
+
+
 _STYLES: Final[dict[Field, _Style]] = {
     f.CT_ZONE: _style_port,
     f.CT_TP_SRC: _style_port,
@@ -212,6 +218,8 @@ _STYLES: Final[dict[Field, _Style]] = {
     f.TUN_GBP_ID: _style_port,
     f.TP_SRC: _style_port,
     f.TP_DST: _style_port,
+    f.MPLS_LSES[1]: _style_lse,
+    f.MPLS_LSES[2]: _style_lse,
     f.IPV6_LABEL: _style_hex("05x", f.IPV6_LABEL.max_value),
     f.NSH_SPI: _style_hex("x", f.NSH_SPI.max_value),
     f.NSH_C1: _style_hex("x", 0xFFFFFFFF),
@@ -398,9 +406,16 @@ def format_flow(key: int, names: NamesByPort | None = None, options: TunnelOptio
     """A packet's key as ovs-ofctl prints one: all fields the packet has; of metadata, what is not zero."""
     mask = 0
     for field in (*MATCH_FIELDS, f.TUN_TOS, f.TUN_TTL):
-        is_metadata = field.prerequisite in (Prerequisite.NONE, Prerequisite.CT)
+        is_metadata = field.prerequisite in (Prerequisite.NONE, Prerequisite.CT) or field is f.IPV6_EXTHDR
         if field.get(key) if is_metadata else met_by_key(field.prerequisite, key):
             mask |= field.mask
-    if f.VLAN2_TCI.get(key):
+    if f.VLAN_TCI.get(key):
         mask |= f.VLAN2_TCI.mask
+    if met_by_key(Prerequisite.MPLS, key):
+        for above, below in pairwise(f.MPLS_LSES):
+            if above.get(key) & _MPLS_BOS:
+                break
+            mask |= below.mask
+    if met_by_key(Prerequisite.IGMP, key):
+        mask |= f.TP_SRC.mask | f.TP_DST.mask
     return format_match(Match.masked(key, mask), names, options)

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from jackfield.flow import fields as f
 from jackfield.flow.fields import Field
 from jackfield.flow.match import Match
+from jackfield.flow.parse import ETH_TYPE_NONE
 from jackfield.flow.ports import DpPort
 from jackfield.flow.prerequisites import Prerequisite, met_by_key
 from jackfield.flow.text import split_key_values
@@ -45,7 +46,6 @@ class _Style(NamedTuple):
 
 _DEC: Final = _Style(parse_number, str, format_hex)
 _HEX: Final = _Style(parse_number, format_hex, format_hex)
-_TYPE: Final = _Style(parse_number, lambda value: f"0x{value:04x}", lambda mask: f"0x{mask:04x}")
 _ID: Final = _Style(parse_number, lambda value: f"0x{value:x}", format_hex)
 _MAC: Final = _Style(parse_mac, format_mac, format_mac)
 _IPV4: Final = _Style(parse_ipv4, format_ipv4, format_ipv4)
@@ -332,7 +332,8 @@ class _Writer:
         if self.is_exact:
             yield f"ct_state({format_flags(f.CT_STATE_FLAGS, value, mask)})"
         elif self.verbose:
-            yield f"ct_state({format_hex(value & mask)}{'' if mask == f.CT_STATE.max_value else '/' + format_hex(mask)})"
+            rest = "" if mask == f.CT_STATE.max_value else f"/{format_hex(mask)}"
+            yield f"ct_state({format_hex(value & mask)}{rest})"
         elif mask:
             signs = (
                 ("+" if value >> bit & 1 else "-") + name
@@ -360,8 +361,7 @@ class _Writer:
             return
         mask = f.ETH_TYPE.get(self.mask)
         if mask or self.shows_all:
-            rest = "" if mask == 0xFFFF else f"/0x{mask:04x}"
-            yield f"eth_type(0x{f.ETH_TYPE.get(self.key):04x}{rest})"
+            yield f"eth_type({_format_eth_type(f.ETH_TYPE.get(self.key), mask)})"
         yield from self.several(_NETWORK)
         yield from self.mpls()
         for attribute in _TRANSPORT:
@@ -398,6 +398,18 @@ class _Writer:
             yield f"tcp_flags({format_flags(f.TCP_FLAG_NAMES, value, mask)})"
         elif self.shows_all:
             yield "tcp_flags(0/0)"
+
+
+def _format_eth_type(eth_type: int, mask: int) -> str:
+    """A datapath has no Ethertype for an 802.2 frame, and says so."""
+    if eth_type == ETH_TYPE_NONE:
+        return f"0/0x{mask:04x}"
+    return f"0x{eth_type:04x}" + ("" if mask == 0xFFFF else f"/0x{mask:04x}")
+
+
+def _read_eth_type(text: str) -> tuple[int, int]:
+    value, mask = _read_masked(text, _DEC, 0xFFFF)
+    return (ETH_TYPE_NONE, mask) if text.startswith("0/") and mask == 0xFFFF else (value, mask)
 
 
 def format_odp(
@@ -442,7 +454,7 @@ def _read_level(
                 match = _read_level(match, body, ports, tags[1:])
             elif name == "eth_type":
                 field = tags[0][0] if is_tagged else f.ETH_TYPE
-                match = match.with_field(field, *_read_masked(body, _TYPE, 0xFFFF))
+                match = match.with_field(field, *_read_eth_type(body))
             elif name == "vlan":
                 match = match.with_field(tags[0][1], *_read_vlan(body))
             else:
