@@ -13,11 +13,17 @@ UFIDs
     A flow is known by a 128-bit unique flow identifier that the caller chooses (`jackfield.flow.hash.ufid`).
 
 Life cycle
-    `open(name, create)` gives an instance; several instances of one name are the same datapath. `close` gives up the
-    instance and never fails; `destroy` ends the datapath itself, its ports given back. All calls come from the main
-    thread and are synchronous: when one returns, its effect is in force for every packet handled from then on. In
-    particular no thread forwards by a flow once `operate` has deleted or modified it; an OpenFlow barrier leans on
-    that.
+    The registry (`jackfield.dpif.registry.open_dpif`) constructs the class with ``(name, clock, create)``, which opens
+    the datapath of that name, or fails with an ``OSError``. Several instances of one name are the same datapath.
+    `close` gives up the instance and never fails; `destroy` ends the datapath itself, its ports given back; the
+    instances that are left are then to be closed. All calls come from the main thread and are synchronous: when one
+    returns, its effect is in force for every packet handled from then on. In particular no thread forwards by a flow
+    once `operate` has deleted or modified it; an OpenFlow barrier leans on that. Replies to direct upcalls are in force
+    soon after, and before any later operation.
+
+Ports
+    A port's device belongs to the caller of `port_add`, who calls `port_refresh` when the device's `change_seq` moved:
+    a device that vanished or came back is polled again with new queues. `run` finds such ports too, later.
 
 Upcalls, direct and polled
     A datapath that runs in this process calls the callback given to `register_upcall_cb`, from the main thread, with a batch
@@ -32,12 +38,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, IntFlag
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from jackfield.dpif.actions import DpActions
 from jackfield.flow.ports import DpPort
+from jackfield.netdev.provider import DeviceStats
+from jackfield.provider import Provider
 
 if TYPE_CHECKING:
     from jackfield.clock import Clock
@@ -240,24 +248,33 @@ class FlowDump(ABC):
         self.finish()
 
 
-@dataclass
-class Dpif(ABC):
+class Dpif(Provider, ABC):
     """One open datapath.
 
+    Args:
+        name: the datapath's name, "ovs-netdev".
+        clock: the time.
+        create: make the datapath if it is not there.
+
+    Raises:
+        OSError: ENODEV not there and not `create`; EPERM or EOPNOTSUPP where the machine cannot.
+
     Attributes:
-        base_name: the datapath's name, "ovs-netdev".
+        base_name: the datapath's name.
         netflow_engine_type, netflow_engine_id: what NetFlow records carry.
+        features: what the datapath can do, as dpif/show-dp-features prints it: name, value.
     """
 
     type: ClassVar[str]
     #: True: upcalls come by the registered callback; False: by `recv`.
     direct_upcalls: ClassVar[bool] = False
 
-    base_name: str
-    clock: Clock
-    netflow_engine_type: int = 0
-    netflow_engine_id: int = 0
-    features: dict[str, str] = field(default_factory=dict)
+    def __init__(self, name: str, clock: Clock, *, create: bool = False) -> None:
+        self.base_name = name
+        self.clock = clock
+        self.netflow_engine_type = 0
+        self.netflow_engine_id = 0
+        self.features: dict[str, str] = {}
 
     @property
     def full_name(self) -> str:
@@ -265,14 +282,6 @@ class Dpif(ABC):
         return f"{self.type}@{self.base_name}"
 
     # -- the class -------------------------------------------------------------------------------------------------
-
-    @classmethod
-    def init(cls) -> None:
-        """Prepare the class; an ``OSError`` means it is not registered."""
-
-    @classmethod
-    def deinit(cls) -> None:
-        """Undo `init`; never fails."""
 
     @classmethod
     @abstractmethod
@@ -283,15 +292,6 @@ class Dpif(ABC):
     def port_open_type(cls, port_type: str) -> str:
         """The netdev type to open for a port of `port_type` ("internal" is "tap" on a userspace datapath)."""
         return port_type
-
-    @classmethod
-    @abstractmethod
-    def open(cls, name: str, clock: Clock, *, create: bool) -> Dpif:
-        """Open a datapath, making it first if `create` and it is not there.
-
-        Raises:
-            OSError: ENODEV not there and not `create`; EPERM or EOPNOTSUPP where the machine cannot.
-        """
 
     @classmethod
     @abstractmethod
@@ -355,6 +355,13 @@ class Dpif(ABC):
     @abstractmethod
     def port_poll(self) -> PortsChanged | None:
         """One change of the set of ports since last asked, None when there is none."""
+
+    def port_refresh(self, port_no: DpPort) -> None:
+        """Look at a port's device again, whose `change_seq` moved. Raises ``OSError`` ENODEV."""
+
+    def port_stats(self, port_no: DpPort) -> DeviceStats | None:
+        """What the datapath itself counted at the port; None where only the device counts. Raises ``OSError`` ENODEV."""
+        return None
 
     def port_get_pid(self, port_no: DpPort | None, flow_hash: int) -> int:
         """The netlink port id for `Userspace` actions of packets from `port_no`.
