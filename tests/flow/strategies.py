@@ -28,8 +28,16 @@ def proto(number: int) -> dict[str, st.SearchStrategy[int]]:
     return {"nw_proto": st.just(number)}
 
 
-def neighbour(kind: int, address: str) -> dict[str, st.SearchStrategy[int]]:
-    return {**IPV6, **proto(58), "tp_src": st.just(kind), "nd_target": U128, "nd_reserved": U32, address: U48}
+def neighbour(kind: int) -> dict[str, st.SearchStrategy[int]]:
+    return {
+        **IPV6,
+        **proto(58),
+        "tp_src": st.just(kind),
+        "nd_target": U128,
+        "nd_reserved": U32,
+        "nd_sll": U48,
+        "nd_tll": U48,
+    }
 
 
 L3 = [
@@ -44,8 +52,8 @@ L3 = [
     {**IPV6, **proto(17), **PORTS},
     {**IPV6, **proto(132), **PORTS},
     {**IPV6, **proto(58), "tp_src": U8.filter(lambda kind: kind not in (135, 136)), "tp_dst": U8},
-    neighbour(135, "nd_sll"),
-    neighbour(136, "nd_tll"),
+    neighbour(135),
+    neighbour(136),
     {**IPV6, **proto(44), "ip_frag": st.just(3), "ipv6_exthdr": st.sampled_from([1 << 4, 1 << 4 | 1 << 6])},
     {
         "eth_type": st.sampled_from([0x0806, 0x8035]),
@@ -87,9 +95,9 @@ def packet_keys(draw: st.DrawFn) -> int:
     for name, values in parts.items():
         key = f.ANY_FIELD_BY_NAME[name].put(key, draw(values))
     # What follows from the rest.
-    for address, kind in ((f.ND_SLL, 1), (f.ND_TLL, 2)):
-        if f.ETH_TYPE.get(key) == 0x86DD and address.get(key):
-            key = f.ND_OPTIONS_TYPE.put(key, kind)
+    if f.ETH_TYPE.get(key) == 0x86DD:
+        kinds = [kind for address, kind in ((f.ND_SLL, 1), (f.ND_TLL, 2)) if address.get(key)]
+        key = f.ND_OPTIONS_TYPE.put(key, draw(st.sampled_from(kinds)) if kinds else 0)
     if f.ETH_TYPE.get(key) == 0x86DD and f.NW_FRAG.get(key):
         key |= 1 << 4 << f.IPV6_EXTHDR.offset
     return key

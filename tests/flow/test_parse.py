@@ -162,9 +162,17 @@ PACKETS = {
         {**SOLICIT, "nd_sll": OPTION_INT, "nd_options_type": 1},
     ),
     "solicit without option": (ETHER / IP6 / ICMPv6ND_NS(tgt="fe80::9", res=0xABCDEF01), SOLICIT),
-    "solicit with a foreign option": (
+    "solicit with the other option": (
         ETHER / IP6 / ICMPv6ND_NS(tgt="fe80::9", res=0xABCDEF01) / ICMPv6NDOptDstLLAddr(lladdr=OPTION_ADDRESS),
-        SOLICIT,
+        {**SOLICIT, "nd_tll": OPTION_INT, "nd_options_type": 2},
+    ),
+    "solicit with both options": (
+        ETHER
+        / IP6
+        / ICMPv6ND_NS(tgt="fe80::9", res=0xABCDEF01)
+        / ICMPv6NDOptDstLLAddr(lladdr=OPTION_ADDRESS)
+        / ICMPv6NDOptSrcLLAddr(lladdr=MAC1),
+        {**SOLICIT, "nd_sll": MAC1_INT, "nd_tll": OPTION_INT, "nd_options_type": 2},
     ),
     "advert": (
         ETHER / IP6 / ICMPv6ND_NA(tgt="fe80::9", R=0, S=1, O=1) / ICMPv6NDOptDstLLAddr(lladdr=OPTION_ADDRESS),

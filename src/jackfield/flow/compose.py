@@ -194,14 +194,12 @@ def _compose_icmpv6(key: int, addresses: bytes, room: int) -> bytes:
     message = pack(">BBH", kind, code, 0)
     if code == 0 and kind in (p.ND_NEIGHBOR_SOLICIT, p.ND_NEIGHBOR_ADVERT):
         message += f.ND_RESERVED.get(key).to_bytes(4, "big") + f.ND_TARGET.get(key).to_bytes(16, "big")
-        option, field = (
-            (p.ND_OPT_SOURCE_LINKADDR, f.ND_SLL)
-            if kind == p.ND_NEIGHBOR_SOLICIT
-            else (p.ND_OPT_TARGET_LINKADDR, f.ND_TLL)
-        )
-        address = field.get(key)
-        if address or f.ND_OPTIONS_TYPE.get(key) == option:
-            message += bytes([option, 1]) + address.to_bytes(6, "big")
+        first = f.ND_OPTIONS_TYPE.get(key)
+        options = ((p.ND_OPT_SOURCE_LINKADDR, f.ND_SLL), (p.ND_OPT_TARGET_LINKADDR, f.ND_TLL))
+        for option, field in reversed(options) if first == p.ND_OPT_TARGET_LINKADDR else options:
+            address = field.get(key)
+            if address or option == first:
+                message += bytes([option, 1]) + address.to_bytes(6, "big")
     else:
         message += bytes(4)
     return _with_checksum(message.ljust(room, b"\0"), 2, addresses, p.IPPROTO_ICMPV6)

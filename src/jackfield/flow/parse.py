@@ -55,6 +55,8 @@ EXTHDR_UNREP: Final = 1 << 7
 EXTHDR_UNSEQ: Final = 1 << 8
 """In ipv6_exthdr: headers came in another order than RFC 8200 section 4.1 prefers."""
 
+_ND_ADDRESS_SHIFTS: Final = {ND_OPT_SOURCE_LINKADDR: 1088, ND_OPT_TARGET_LINKADDR: 1152}
+
 MAX_VLANS: Final = 2
 MAX_MPLS_LABELS: Final = 3
 
@@ -369,14 +371,15 @@ def _parse_icmpv6(data: Data, l4: int, end: int) -> int:
     kind, code = data[l4], data[l4 + 1]
     bits = kind << 224 | code << 240
     if code == 0 and kind in (ND_NEIGHBOR_SOLICIT, ND_NEIGHBOR_ADVERT):
-        bits |= _parse_nd(data, l4 + 4, end, kind)
+        bits |= _parse_nd(data, l4 + 4, end)
     return bits
 
 
-def _parse_nd(data: Data, offset: int, end: int, kind: int) -> int:
-    """Neighbour solicitation and advertisement (RFC 4861 sections 4.3, 4.4): reserved word, target and link address.
+def _parse_nd(data: Data, offset: int, end: int) -> int:
+    """Neighbour solicitation and advertisement (RFC 4861 sections 4.3, 4.4): reserved word, target, link addresses.
 
-    A link address option that comes twice makes target and address invalid: neither is held.
+    Both link addresses are held in either message; nd_options_type is that of the first. One that comes twice makes the
+    message invalid: neither target nor addresses are held.
     """
     if end - offset < 4:
         return 0
@@ -385,19 +388,21 @@ def _parse_nd(data: Data, offset: int, end: int, kind: int) -> int:
         return reserved
     bits = int.from_bytes(data[offset + 4 : offset + 20], "big") << 1216
     offset += 20
-    wanted, shift = (ND_OPT_SOURCE_LINKADDR, 1088) if kind == ND_NEIGHBOR_SOLICIT else (ND_OPT_TARGET_LINKADDR, 1152)
-    address = 0
+    seen = options_type = 0
     while end - offset >= 8:
-        length = data[offset + 1] * 8
+        kind, length = data[offset], data[offset + 1] * 8
         if length == 0 or length > end - offset:
             break
-        if data[offset] == wanted and length == 8:
-            if address:
-                return reserved
+        if kind in _ND_ADDRESS_SHIFTS and length == 8:
             address = int.from_bytes(data[offset + 2 : offset + 8], "big")
-            bits |= address << shift | wanted << 1472
+            if seen & kind:
+                return reserved
+            # As in Open vSwitch, an address of zeros does not count as seen.
+            seen |= kind if address else 0
+            options_type = options_type or kind
+            bits |= address << _ND_ADDRESS_SHIFTS[kind]
         offset += length
-    return reserved | bits
+    return reserved | bits | options_type << 1472
 
 
 _L4_OF_ANY: Final[dict[int, Callable[[Data, int, int], int]]] = {
