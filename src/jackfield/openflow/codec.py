@@ -15,7 +15,7 @@ from typing import Final
 from jackfield.openflow import flow_codec, flow_stats_codec, packet_codec, port_codec, session_codec, stats_codec
 from jackfield.openflow.codec_table import Row, by_message, by_number
 from jackfield.openflow.dialect import OF10, STANDARD, VERSION_TEXT, Dialect
-from jackfield.openflow.errors import NX, OpenFlowError, wire_error
+from jackfield.openflow.errors import NX, OpenFlowError, error_name, wire_error
 from jackfield.openflow.framing import HEADER_LEN
 from jackfield.openflow.messages import (
     ErrorMsg,
@@ -255,7 +255,7 @@ def error_reply(error: OpenFlowError, version: int, request: bytes) -> bytes:
 
 
 def error_message(error: OpenFlowError, version: int, request: bytes) -> ErrorMsg:
-    """The same as a value."""
+    """The same as a value; its name is what the peer will read, which is broader where the version lacks the error."""
     wire = wire_error(error.name, version)
     data = request[:_MIN_ERROR_DATA] if error.echo is None else error.echo
-    return ErrorMsg(error.name, wire.type, wire.code, data, wire.experimenter)
+    return ErrorMsg(error_name(wire, version), wire.type, wire.code, data, wire.experimenter)
