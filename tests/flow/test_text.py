@@ -231,12 +231,9 @@ def test_flow_of_a_packet() -> None:
     )
 
 
-# What stock says of a packet's ND reserved word, and NSH is not its key but its own storage of it.
-TRACED = [name for name in PACKETS if not any(word in name for word in ("solicit", "advert", "option", "nsh"))]
-
-
 def test_stock_ofproto_trace_prints_the_same_flow(stock_switch: StockSwitch) -> None:
-    for name in TRACED:
+    # Behind an NSH header stock prints zeros for an IP header that is not there.
+    for name in PACKETS.keys() - {"nsh"}:
         data = bytes(PACKETS[name][0])
         printed = stock_switch.appctl("ofproto/trace", "br0", "in_port=1", data.hex()).splitlines()[0]
         key = f.IPV6_EXTHDR.put(parse_packet(data).key, 0)

@@ -209,8 +209,9 @@ def test_stock_extraction_and_ours_agree(stock_switch: StockSwitch) -> None:
     """Packets of every kind into a stock dummy port; the flow it makes has the key that we find."""
     from tests.flow.test_parse import PACKETS
 
-    for name, (packet, _) in PACKETS.items():
-        data = bytes(packet)
+    # Of an NSH header that it does not match on, stock's text says nothing.
+    for name in PACKETS.keys() - {"nsh"}:
+        data = bytes(PACKETS[name][0])
         stock_switch.appctl("revalidator/purge")
         stock_switch.appctl("netdev-dummy/receive", "p1", data.hex())
         line = stock_switch.dumped_flow("-m")

@@ -300,15 +300,8 @@ _NETWORK: Final[dict[int, tuple[Field, ...]]] = {
 _NETWORK_REST: Final = (f.NW_TOS, f.NW_ECN, f.NW_TTL)
 _MPLS: Final = (f.MPLS_LABEL, f.MPLS_TC, f.MPLS_TTL, f.MPLS_BOS, *f.MPLS_LSES[1:])
 _ICMP: Final = (f.ICMP_TYPE, f.ICMP_CODE)
-_ICMPV6: Final = (
-    f.ICMPV6_TYPE,
-    f.ICMPV6_CODE,
-    f.ND_TARGET,
-    f.ND_SLL,
-    f.ND_TLL,
-    f.ND_RESERVED,
-    f.ND_OPTIONS_TYPE,
-)
+_ICMPV6: Final = (f.ICMPV6_TYPE, f.ICMPV6_CODE)
+_ND: Final = (f.ND_TARGET, f.ND_SLL, f.ND_TLL, f.ND_RESERVED, f.ND_OPTIONS_TYPE)
 
 
 def format_match(match: Match, names: NamesByPort | None = None, options: TunnelOptions = NO_TUNNEL_OPTIONS) -> str:
@@ -395,7 +388,9 @@ def _transport(match: Match, eth_type: int | None, proto: int | None, names: Nam
     if eth_type == 0x0800 and proto == 1:
         yield from _some(match, _ICMP, names)
     elif eth_type == 0x86DD and proto == 58:
-        yield from _some(match, tuple(field for field in _ICMPV6 if match.allows(field.prerequisite)), names)
+        yield from _some(match, _ICMPV6, names)
+        if match.allows(Prerequisite.ND):
+            yield from _some(match, _ND, names)
     else:
         yield from _some(match, (f.TP_SRC, f.TP_DST), names)
         if proto == 6:
@@ -416,6 +411,8 @@ def format_flow(key: int, names: NamesByPort | None = None, options: TunnelOptio
             if above.get(key) & _MPLS_BOS:
                 break
             mask |= below.mask
+    if met_by_key(Prerequisite.ND, key):
+        mask = mask & ~(f.ND_RESERVED.mask | f.ND_OPTIONS_TYPE.mask) | f.ND_SLL.mask | f.ND_TLL.mask
     if met_by_key(Prerequisite.IGMP, key):
         mask |= f.TP_SRC.mask | f.TP_DST.mask
     return format_match(Match.masked(key, mask), names, options)
