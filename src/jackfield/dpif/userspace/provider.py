@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from jackfield.dpif.provider import Dpif, DpOp, DpPortInfo, DpStats, FlowDump, PortsChanged, UpcallCallback
 from jackfield.dpif.userspace.datapath import Datapath
-from jackfield.dpif.userspace.state import MAX_RECIRCULATIONS
 from jackfield.dpif.userspace.warm import kernels
 from jackfield.flow.ports import DPP_LOCAL, DpPort
 from jackfield.netdev.provider import DeviceStats, Netdev
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from jackfield.clock import Clock
 
 _PORTS_PER_RUN: Final = 64
-_ENGINE_TYPES: Final = 0x5A
 
 #: What dpif/show-dp-features prints, in its order.
 _FEATURES: Final = {
