@@ -42,7 +42,7 @@ from jackfield.ofproto.rule import FOREVER, FlowCounters, Rule
 from jackfield.ofproto.settings import Settings
 from jackfield.ofproto.tables import Table
 from jackfield.openflow.action_text import parse_actions
-from jackfield.openflow.messages import FragmentHandling, PacketOut, PortConfig, PortState
+from jackfield.openflow.messages import NO_CONFIG, FragmentHandling, PacketOut, PortConfig, PortState
 
 RECIRC = f.RECIRC_ID
 
@@ -218,7 +218,7 @@ class FakeNetdev:
 class FakePort:
     ofp_port: OfPort
     netdev: FakeNetdev
-    config: PortConfig = PortConfig(0)
+    config: PortConfig = NO_CONFIG
     state: PortState = PortState.LIVE
     tag: int | None = None
     trunks: frozenset[int] = frozenset()
@@ -299,9 +299,7 @@ class Switch:
         return cast(int, self.ports[number].provider_data.dp_port)
 
     def rule(self, match: str, actions: str, priority: int = 100, table: int = 0, cookie: int = 0) -> Rule:
-        return Rule(
-            parse_match(match), priority, parse_actions(actions), table_id=table, cookie=cookie, add_version=1
-        )
+        return Rule(parse_match(match), priority, parse_actions(actions), table_id=table, cookie=cookie, add_version=1)
 
     def add_flow(self, match: str, actions: str, priority: int = 100, table: int = 0, cookie: int = 0) -> Rule:
         rule = self.rule(match, actions, priority, table, cookie)

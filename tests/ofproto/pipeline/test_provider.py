@@ -11,8 +11,12 @@ from jackfield.openflow.errors import OpenFlowError
 from jackfield.openflow.messages import FragmentHandling, PacketInReason, PortConfig
 from tests.ofproto.pipeline.fake_dpif import Switch
 
-A_TO_B = "tcp,dl_src=02:00:00:00:00:0a,dl_dst=02:00:00:00:00:0b,nw_src=10.0.0.1,nw_dst=10.0.0.2,nw_ttl=64,tp_src=1,tp_dst=2"
-B_TO_A = "tcp,dl_src=02:00:00:00:00:0b,dl_dst=02:00:00:00:00:0a,nw_src=10.0.0.2,nw_dst=10.0.0.1,nw_ttl=64,tp_src=2,tp_dst=1"
+A_TO_B = (
+    "tcp,dl_src=02:00:00:00:00:0a,dl_dst=02:00:00:00:00:0b,nw_src=10.0.0.1,nw_dst=10.0.0.2,nw_ttl=64,tp_src=1,tp_dst=2"
+)
+B_TO_A = (
+    "tcp,dl_src=02:00:00:00:00:0b,dl_dst=02:00:00:00:00:0a,nw_src=10.0.0.2,nw_dst=10.0.0.1,nw_ttl=64,tp_src=2,tp_dst=1"
+)
 
 
 def test_a_miss_becomes_a_megaflow(switch: Switch) -> None:

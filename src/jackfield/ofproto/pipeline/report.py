@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from jackfield.flow.match import Match
 from jackfield.flow.text import format_match
 from jackfield.openflow.action_text import format_actions
 
@@ -115,8 +114,3 @@ def _render(nodes: list[_Node], level: int, lines: list[str]) -> None:
         indent = "    " * (level + further)
         lines.extend(indent + line for line in node.text.split("\n"))
         _render(node.below, level + 2 * further, lines)
-
-
-def describe_match(value: int, mask: int) -> str:
-    """A key and its mask as text."""
-    return format_match(Match(value & mask, mask))

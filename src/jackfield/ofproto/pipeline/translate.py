@@ -1,9 +1,9 @@
 """Translation: what the rules make of a packet's key, as datapath actions and the megaflow they hold for.
 
 A `Translation` is input, state and result in one. Its state is explicit: a stack of *frames*, each a tuple of *steps*
-and the place in it. A step is ``(handler, argument, action)``; handlers (the `xlate_...` modules) change the key, append
-datapath actions, or push frames, and never call back into `run`. So a translation can stop anywhere and go on elsewhere
-(`freeze`), and depth costs no Python stack.
+and the place in it. A step is ``(handler, argument, action)``; handlers (the `xlate_...` modules) change the key,
+append datapath actions, or push frames, and never call back into `run`. So a translation can stop anywhere and go on
+elsewhere (`freeze`), and depth costs no Python stack.
 
 What it leaves behind:
 
