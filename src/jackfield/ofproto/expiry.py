@@ -8,16 +8,13 @@ gets a later one. A flow goes at most `SWEEP_INTERVAL` after its time and never 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Generator, Iterable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Generator, Sequence
+from typing import Final
 
 from jackfield.clock import Clock, Timer
 from jackfield.ofproto.rule import FOREVER, Rule
 from jackfield.ofproto.slices import begin
 from jackfield.openflow.messages import FlowRemovedReason
-
-if TYPE_CHECKING:
-    Removal = tuple[Rule, FlowRemovedReason]
 
 SWEEP_INTERVAL: Final = 250
 """Least time in ms between two searches for expired flows, each of which may read the datapath's counters."""
@@ -39,14 +36,14 @@ class Expiry:
     Args:
         clock: the time.
         refresh: brings all counters up to date, then calls back.
-        expire: takes the (rule, reason) pairs whose time is up; a generator, run in slices.
+        expire: takes rules whose time is up, and which timeout it was; a generator, run in slices.
     """
 
     def __init__(
         self,
         clock: Clock,
         refresh: Callable[[Callable[[], None]], None],
-        expire: Callable[[Iterable[Removal]], Generator[None]],
+        expire: Callable[[Sequence[Rule], FlowRemovedReason], Generator[None]],
     ) -> None:
         self._clock = clock
         self._refresh = refresh
@@ -125,7 +122,8 @@ class Expiry:
     def _settle(self, due: list[Rule]) -> Generator[None]:
         """Expire the rules whose time is still up; the others go on being watched."""
         now = self._clock.now()
-        expired: list[Removal] = []
+        hard: list[Rule] = []
+        idle: list[Rule] = []
         for rule in due:
             yield
             if rule.remove_version != FOREVER:
@@ -133,12 +131,13 @@ class Expiry:
             elif (when := deadline(rule)) > now:
                 self._push(when, rule)
             elif rule.hard_timeout and rule.modified + rule.hard_timeout * 1000 <= now:
-                expired.append((rule, FlowRemovedReason.HARD_TIMEOUT))
+                hard.append(rule)
             else:
-                expired.append((rule, FlowRemovedReason.IDLE_TIMEOUT))
+                idle.append(rule)
         # They have left the heap already: what `forget` is about to count must not be missing there.
-        self._gone -= len(expired)
-        yield from self._expire(expired)
+        self._gone -= len(hard) + len(idle)
+        yield from self._expire(hard, FlowRemovedReason.HARD_TIMEOUT)
+        yield from self._expire(idle, FlowRemovedReason.IDLE_TIMEOUT)
         self._finish()
 
     def _finish(self) -> None:

@@ -9,13 +9,13 @@ Semantics: OpenFlow 1.0.1 section 4.6, OpenFlow 1.3.5 section 6.4, and ovs-ofctl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from jackfield.flow.match import Match
 from jackfield.flow.ports import OFPP_ANY, OFPP_CONTROLLER, OfPort
 from jackfield.ofproto.expiry import Expiry
-from jackfield.ofproto.rule import FOREVER, FlowCounters, Rule
+from jackfield.ofproto.rule import FOREVER, MAX_PRIORITY, FlowCounters, Rule
 from jackfield.ofproto.tables import N_TABLES, Table
 from jackfield.openflow.actions import Action, Controller, Enqueue, Output, OutputTruncated, WriteActions
 from jackfield.openflow.errors import OpenFlowError
@@ -53,27 +53,27 @@ class FlowFilter(Protocol):
 
     @property
     def match(self) -> Match:
-        """Flows at least as specific as this."""
+        """They are at least as specific as this."""
 
     @property
     def table_id(self) -> int:
-        """In this table, or in all."""
+        """They are in this table, or in all."""
 
     @property
     def cookie(self) -> int:
-        """With this cookie,"""
+        """They have this cookie, as far as `cookie_mask` goes."""
 
     @property
     def cookie_mask(self) -> int:
-        """As far as these bits go."""
+        """Bits of `cookie` that count."""
 
     @property
     def out_port(self) -> OfPort:
-        """That output to this port, or any."""
+        """They output to this port; ANY if that does not matter."""
 
     @property
     def out_group(self) -> int:
-        """That output to this group, or any."""
+        """They output to this group; `ANY_GROUP` if that does not matter."""
 
 
 def outputs_to(actions: Iterable[Action], port: OfPort) -> bool:
@@ -111,7 +111,7 @@ class FlowTables:
         self._clock = clock
         self._provider = provider
         self._report = report
-        self._expiry = Expiry(clock, lambda done: self._provider().refresh_stats(done), self._expire)
+        self._expiry = Expiry(clock, lambda done: self._provider().refresh_stats(done), self.remove)
         self._commands: Final[dict[FlowModCommand, Callable[[FlowMod], Work | None]]] = {
             FlowModCommand.ADD: self._add,
             FlowModCommand.MODIFY: self._modify,
@@ -334,7 +334,7 @@ class FlowTables:
             yield
             if rule is not None:
                 victims.append(rule)
-        yield from self.remove((rule, FlowRemovedReason.DELETE) for rule in victims)
+        yield from self.remove(victims, FlowRemovedReason.DELETE)
 
     def _delete_strict(self, mod: FlowMod) -> Work | None:
         for rule in self._select_strict(mod):
@@ -343,30 +343,31 @@ class FlowTables:
 
     # -- removal ---------------------------------------------------------------------------------------------------
 
-    def remove(self, victims: Iterable[tuple[Rule, FlowRemovedReason]]) -> Work:
+    def remove(self, victims: Sequence[Rule], reason: FlowRemovedReason) -> Work:
         """Make rules invisible in one step, then clear them away; those that are gone already are passed over."""
         now = self._clock.now()
         version = self.version + 1
-        gone: list[tuple[Rule, FlowRemovedReason]] = []
-        for victim in victims:
-            rule = victim[0]
+        tables = self.tables
+        gone: list[Rule] = []
+        for rule in victims:
             if rule.remove_version == FOREVER:
                 rule.remove_version = version
-                gone.append(victim)
-                if not rule.hidden:
-                    self.tables[rule.table_id].n_flows -= 1
+                gone.append(rule)
+                if rule.priority <= MAX_PRIORITY:
+                    tables[rule.table_id].n_flows -= 1
         self.version = version
         told: list[Removed] = []
-        for rule, reason in gone:
+        removed = self._provider().rule_removed
+        for rule in gone:
             self._clear(rule)
-            self._provider().rule_removed(rule)
+            removed(rule)
             if rule.flags & _SEND_FLOW_REM:
                 told.append((rule, reason, now))
             yield
         self._tell(told)
 
     def _remove_one(self, rule: Rule, reason: FlowRemovedReason) -> None:
-        for _ in self.remove([(rule, reason)]):
+        for _ in self.remove([rule], reason):
             pass
 
     def _tell(self, told: list[Removed]) -> None:
@@ -374,16 +375,13 @@ class FlowTables:
         if told:
             self._provider().sync(lambda: self._report(told))
 
-    def _expire(self, expired: Iterable[tuple[Rule, FlowRemovedReason]]) -> Work:
-        return self.remove(expired)
-
     def flush(self) -> Work:
         """Remove every flow that controllers can see; nobody is told."""
         everything = [rule for table in self.tables for rule in table.classifier if not rule.hidden]
         for rule in everything:
             rule.flags &= ~FlowModFlags.SEND_FLOW_REM
             yield
-        yield from self.remove((rule, FlowRemovedReason.DELETE) for rule in everything)
+        yield from self.remove(everything, FlowRemovedReason.DELETE)
 
     # -- the switch's own flows ------------------------------------------------------------------------------------
 

@@ -99,9 +99,8 @@ def _packet_out(session: Session, message: m.PacketOut, _xid: int) -> None:
     provider.packet_execute(message)
 
 
-async def _barrier(session: Session, _message: m.BarrierRequest, xid: int) -> None:
-    await session.completion(session.ofproto.provider.sync)
-    session.reply(m.BarrierReply(), xid)
+def _barrier(session: Session, _message: m.BarrierRequest, xid: int) -> Waiting | None:
+    return session.after(session.ofproto.provider.sync, lambda: session.reply(m.BarrierReply(), xid))
 
 
 # The connection

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -35,6 +35,9 @@ log = get_logger("ofproto")
 _limit = logging.RateLimit(1, 5)
 
 T = TypeVar("T")
+
+Waiting = Coroutine[Any, Any, None]
+"""What is left of a request that could not be finished at once."""
 
 SLICE_NS: Final = 2_000_000
 """Time that the work of one connection may take before the loop runs."""
@@ -167,7 +170,7 @@ class Session:
             self._stream.resume_receiving()
             self._arm()
 
-    def _handle(self, message: Message, xid: int) -> Coroutine[Any, Any, None] | None:
+    def _handle(self, message: Message, xid: int) -> Waiting | None:
         if not self.admitted:
             self.admitted = True
             self.manager.admitted(self)
@@ -182,7 +185,7 @@ class Session:
             self._refuse(error)
             return None
 
-    async def _finish(self, waiting: Awaitable[None], xid: int) -> None:
+    async def _finish(self, waiting: Waiting, xid: int) -> None:
         """See a handler through that takes longer, then go on with the requests behind it."""
         try:
             await waiting
@@ -235,16 +238,33 @@ class Session:
                 deadline = time.perf_counter_ns() + SLICE_NS
         return items
 
-    async def completion(self, start: Callable[[Callable[[], None]], None]) -> None:
-        """Wait until what `start` begins calls back."""
-        done = asyncio.get_running_loop().create_future()
+    def after(self, start: Callable[[Callable[[], None]], None], then: Callable[[], None]) -> Waiting | None:
+        """Do `then` once what `start` begins calls back; at once, without a task, if it does so at once."""
+        called: list[bool] = []
+        done: asyncio.Future[None] | None = None
 
         def finish() -> None:
-            if not done.done():
+            called.append(True)
+            if done is not None and not done.done():
                 done.set_result(None)
 
         start(finish)
-        await done
+        if called:
+            then()
+            return None
+        done = asyncio.get_running_loop().create_future()
+
+        async def wait(done: asyncio.Future[None]) -> None:
+            await done
+            then()
+
+        return wait(done)
+
+    async def completion(self, start: Callable[[Callable[[], None]], None]) -> None:
+        """Wait until what `start` begins calls back."""
+        waiting = self.after(start, lambda: None)
+        if waiting is not None:
+            await waiting
 
     # -- unasked messages ------------------------------------------------------------------------------------------
 
