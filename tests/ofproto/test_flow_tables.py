@@ -177,7 +177,7 @@ def test_a_large_change_is_visible_at_one_instant(switch: Switch) -> None:
 
 
 def test_a_large_change_lets_stand_what_happened_meanwhile(switch: Switch) -> None:
-    ofproto, provider = switch
+    ofproto, _ = switch
     for source in range(10):
         apply(ofproto.flows, ADD, match(eth_src=source), actions=out(1))
     for command in (MODIFY, DELETE):

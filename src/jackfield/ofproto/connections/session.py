@@ -8,6 +8,7 @@ is worked off in slices too, so that no connection holds up the loop.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
 from enum import Enum
@@ -91,6 +92,7 @@ class Session:
         self.controller: Controller | None = None
         self._stream: Stream | None = None
         self._task: asyncio.Task[None] | None = None
+        self._waiting: Waiting | None = None
         self._resume: asyncio.Handle | None = None
         self._timer: Timer | None = None
 
@@ -124,6 +126,8 @@ class Session:
         self._stream = None
         if self._task is not None:
             self._task.cancel()
+        if self._waiting is not None and inspect.getcoroutinestate(self._waiting) == inspect.CORO_CREATED:
+            self._waiting.close()
         if self._resume is not None:
             self._resume.cancel()
         if self._timer is not None:
@@ -151,7 +155,8 @@ class Session:
                 if waiting is not None:
                     self._write()
                     self._stream.pause_receiving()
-                    self._task = spawn(self._finish(waiting, event.xid), name=f"{self.name}: a request")
+                    self._waiting = waiting
+                    self._task = spawn(self._finish(waiting), name=f"{self.name}: a request")
                     return
             elif isinstance(event, Negotiated):
                 self.manager.negotiated(self)
@@ -185,13 +190,13 @@ class Session:
             self._refuse(error)
             return None
 
-    async def _finish(self, waiting: Waiting, xid: int) -> None:
+    async def _finish(self, waiting: Waiting) -> None:
         """See a handler through that takes longer, then go on with the requests behind it."""
         try:
             await waiting
         except OpenFlowError as error:
             self._refuse(error)
-        self._task = None
+        self._task = self._waiting = None
         self._work_off()
 
     def _refuse(self, error: OpenFlowError) -> None:
@@ -222,9 +227,14 @@ class Session:
                 deadline = time.perf_counter_ns() + SLICE_NS
         self._write()
 
-    async def drive(self, work: Generator[None]) -> None:
+    def drive(self, work: Generator[None]) -> Waiting:
         """Run a change to its end, in slices; it ends even if the connection does."""
-        await asyncio.shield(spawn(work, name=f"{self.name}: a change"))
+        change = spawn(work, name=f"{self.name}: a change")
+
+        async def wait() -> None:
+            await asyncio.shield(change)
+
+        return wait()
 
     async def gather(self, found: Iterator[T | None]) -> list[T]:
         """All that an iterator finds, searched in slices; None is a pause."""
