@@ -107,9 +107,15 @@ Parts of these (dl_vlan, vlan_vid, ip_dscp, xreg0 ...) are left out. A field sta
 """
 
 
+_STANDING_ALONE: Final = tuple(
+    field for field in f.FIELDS + f.INTERNAL_FIELDS if field not in (f.TP_SRC, f.TP_DST, f.DL_VLAN_PCP)
+)
+"""Fields whose prerequisite says when their bits mean something; those left out are the same bits for any protocol."""
+
+
 def _bits_by_prerequisite() -> dict[Prerequisite, int]:
     bits: dict[Prerequisite, int] = {}
-    for field in f.FIELDS + f.INTERNAL_FIELDS:
+    for field in _STANDING_ALONE:
         bits[field.prerequisite] = bits.get(field.prerequisite, 0) | field.mask
     return bits
 
@@ -222,10 +228,6 @@ class Match:
         if not dropped:
             return None
         return next(
-            (
-                field
-                for field in f.FIELDS + f.INTERNAL_FIELDS
-                if dropped & field.mask and not self.allows(field.prerequisite)
-            ),
+            (field for field in _STANDING_ALONE if dropped & field.mask and not self.allows(field.prerequisite)),
             None,
         )

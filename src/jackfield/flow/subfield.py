@@ -18,8 +18,8 @@ class Subfield(NamedTuple):
 
     @property
     def mask(self) -> int:
-        """The bits, in place in the key."""
-        return (1 << self.n_bits) - 1 << self.field.offset + self.ofs
+        """The bits, in place in the key, without those that the field passes over (the ECN bits of nw_tos)."""
+        return (1 << self.n_bits) - 1 << self.field.offset + self.ofs & self.field.mask
 
     @property
     def max_value(self) -> int:

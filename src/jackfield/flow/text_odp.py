@@ -334,7 +334,7 @@ class _Writer:
         elif self.verbose:
             rest = "" if mask == f.CT_STATE.max_value else f"/{format_hex(mask)}"
             yield f"ct_state({format_hex(value & mask)}{rest})"
-        elif mask:
+        elif mask & (1 << len(f.CT_STATE_FLAGS)) - 1:
             signs = (
                 ("+" if value >> bit & 1 else "-") + name
                 for bit, name in enumerate(f.CT_STATE_FLAGS)

@@ -27,7 +27,12 @@ FRAG_FORMS: Final[Mapping[str, tuple[int, int]]] = {
 }
 """What each word for fragments means as (value, mask) of ip_frag; a later fragment (3, 3) is "later" too."""
 
-_FRAG_WORDS: Final = {**{pair: word for word, pair in FRAG_FORMS.items()}, (3, 3): "later", (0, 1): "no"}
+_FRAG_WORDS: Final = {
+    **{pair: word for word, pair in FRAG_FORMS.items()},
+    (2, 3): "later",
+    (3, 3): "later",
+    (0, 1): "no",
+}
 _MAC: Final = re.compile(r"[0-9a-fA-F]{1,2}(?::[0-9a-fA-F]{1,2}){5}")
 _NUMBER: Final = re.compile(r"0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*")
 _PACKET_TYPE: Final = re.compile(r"\(([0-9a-fA-FxX]+),([0-9a-fA-FxX]+)\)")
