@@ -11,6 +11,7 @@ from jackfield.openflow.action_encoder import UnwritableError, encode_actions
 from jackfield.openflow.action_text import format_actions, parse_actions
 from tests.openflow.strategies import actions10, actions13, needs_ofctl, ofctl
 
+REG0_LOW, REG0_HIGH = Subfield(f.REGS[0], 0, 2), Subfield(f.REGS[0], 6, 4)
 TCP = Match.from_fields({"eth_type": 0x0800, "nw_proto": 6})
 
 
@@ -36,7 +37,7 @@ def test_round_trip_13(actions, version):
         (a.SetVlanVid(5), (a.PushVlan(0x8100), a.SetField(f.VLAN_VID, 0x1005, 0x1FFF))),
         (a.SetTunnel(5), (a.SetField(f.TUN_ID, 5, (1 << 64) - 1),)),
         (a.Enqueue(1, 2), (a.SetQueue(2), a.Output(1), a.PopQueue())),
-        (a.SetField(f.REGS[0], 0x102, 0x3C3), (a.RegLoad(Subfield(f.REGS[0], 0, 2), 2), a.RegLoad(Subfield(f.REGS[0], 6, 4), 4))),
+        (a.SetField(f.REGS[0], 0x102, 0x3C3), (a.RegLoad(REG0_LOW, 2), a.RegLoad(REG0_HIGH, 4))),
     ],
 )  # fmt: skip
 def test_openflow_13_has_set_field_in_place_of_one_action_a_field(action, written):
@@ -76,7 +77,7 @@ def test_openflow_15_loads_by_set_field():
 
 @pytest.mark.parametrize("action", [a.ClearActions(), a.WriteActions((a.Output(1),)), a.PushVlan(0x8100)])
 def test_what_a_version_cannot_say(action):
-    with pytest.raises(UnwritableError, match="OpenFlow 1.0 has no such action"):
+    with pytest.raises(UnwritableError, match=r"OpenFlow 1\.0 has no such action"):
         encode_actions((action,), 1)
     assert encode_actions((action, a.Exit()), 1, lossy=True) == encode_actions((a.Exit(),), 1)
 

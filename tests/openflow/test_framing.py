@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +19,7 @@ def test_any_split_gives_the_same_messages(bodies, cuts):
     framer = Framer()
     found = []
     edges = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         framer.feed(stream[start:end])
         found += framer.frames()
     assert found == messages

@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 from jackfield.flow import fields as f
 from jackfield.flow.match import Match
-from jackfield.flow.text import format_match
 from jackfield.flow.ports import OFPP_LOCAL
+from jackfield.flow.text import format_match
 from jackfield.openflow import oxm
 from jackfield.openflow.errors import OpenFlowError
 from tests.openflow.strategies import matches, needs_ofctl, ofp_print, u64
@@ -130,7 +130,7 @@ def test_memory_of_plans_is_bounded():
 @given(matches())
 @settings(max_examples=20, deadline=None)
 def test_stock_client_reads_what_we_write(match):
-    """The stock client parses our bytes into the match and prints it in its own NXM text, which must hold our fields."""
+    """The stock client reads our bytes as the match and prints it as we do."""
     data = oxm.encode_match(match, 4)
     body = (4 + len(data)).to_bytes(2, "big") + data
     padded = b"\0\1" + body + bytes(-(2 + len(body)) % 8)

@@ -160,6 +160,13 @@ def encode(message: Message, version: int, xid: int, dialect: Dialect = STANDARD
         ValueError: the version has no such message, or no form for something in it, or the message is longer than
         65,535 bytes.
     """
+    try:
+        return _encode(message, version, xid, dialect)
+    except (struct.error, OverflowError) as error:
+        raise ValueError(f"{type(message).__name__}: a number does not fit its place ({error})") from error
+
+
+def _encode(message: Message, version: int, xid: int, dialect: Dialect) -> bytes:
     if isinstance(message, MultipartRequest | MultipartReply):
         return _encode_part(message, version, xid, dialect)
     row = _nicira_row(message, version, dialect)

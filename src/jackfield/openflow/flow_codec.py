@@ -51,6 +51,11 @@ _EMERGENCY10: Final = 0x4
 _DELETES: Final = (FlowModCommand.DELETE, FlowModCommand.DELETE_STRICT)
 
 
+def read_duration(seconds: int, nanoseconds: int) -> int:
+    """A duration in nanoseconds; more nanoseconds than a second has count as the most it has."""
+    return seconds * NANOSECONDS + min(nanoseconds, NANOSECONDS - 1)
+
+
 # Matches since OpenFlow 1.2: a type, a length that leaves out the padding, the entries
 
 
@@ -367,7 +372,7 @@ def _raw_reason(reason: FlowRemovedReason, version: int) -> int:
 def _read_removed10(body: bytes, _version: int, _dialect: Dialect) -> FlowRemoved:
     match, _ = decode_match10(body[:MATCH_LEN])
     cookie, priority, reason, seconds, nanoseconds, idle, packets, octets = _REMOVED10.unpack_from(body, MATCH_LEN)
-    duration = seconds * NANOSECONDS + nanoseconds
+    duration = read_duration(seconds, nanoseconds)
     return FlowRemoved(
         match, priority, cookie, _reason(reason, ALL_TABLES), ALL_TABLES, duration, idle, 0, packets, octets
     )
@@ -393,7 +398,7 @@ def _read_removed_nx(body: bytes, _version: int, _dialect: Dialect) -> FlowRemov
     nx_match_end(body, start, match_len)
     # The table number travels plus one, so that 0 says nothing about the table.
     table_id = table - 1 & 0xFF
-    duration = seconds * NANOSECONDS + nanoseconds
+    duration = read_duration(seconds, nanoseconds)
     match = decode_match(body[start : start + match_len])
     return FlowRemoved(match, priority, cookie, _reason(reason, table_id), table_id, duration, idle, 0, packets, octets)
 
@@ -416,7 +421,7 @@ def _write_removed_nx(message: FlowRemoved, version: int, _dialect: Dialect) -> 
 def _read_removed11(body: bytes, version: int, _dialect: Dialect) -> FlowRemoved:
     cookie, priority, reason, table_id, seconds, nanoseconds, idle, hard, packets, octets = _REMOVED11.unpack_from(body)
     match, _ = decode_ofp_match(body, _REMOVED11.size, version)
-    duration = seconds * NANOSECONDS + nanoseconds
+    duration = read_duration(seconds, nanoseconds)
     return FlowRemoved(
         match, priority, cookie, _reason(reason, table_id), table_id, duration, idle, hard, packets, octets
     )

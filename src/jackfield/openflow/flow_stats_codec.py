@@ -25,6 +25,7 @@ from jackfield.openflow.flow_codec import (
     encode_ofp_match,
     nx_match_end,
     ofp_match_entries,
+    read_duration,
 )
 from jackfield.openflow.instructions import decode_instructions, encode_instructions
 from jackfield.openflow.match10 import MATCH_LEN, decode_match10, encode_match10, fits_match10
@@ -249,7 +250,7 @@ def _decode_entry10(data: bytes) -> FlowStats:
         table_id,
         priority,
         cookie,
-        seconds * NANOSECONDS + nanoseconds,
+        read_duration(seconds, nanoseconds),
         idle,
         hard,
         packet_count=packets,
@@ -281,7 +282,7 @@ def _decode_entry_nx(data: bytes) -> FlowStats:
         table_id,
         priority,
         cookie,
-        seconds * NANOSECONDS + nanoseconds,
+        read_duration(seconds, nanoseconds),
         idle,
         hard,
         idle_age - 1 if idle_age else None,
@@ -304,7 +305,7 @@ def _decode_entry11(data: bytes, version: int) -> FlowStats:
         table_id,
         priority,
         cookie,
-        seconds * NANOSECONDS + nanoseconds,
+        read_duration(seconds, nanoseconds),
         idle,
         hard,
         None,

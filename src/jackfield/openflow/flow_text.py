@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from jackfield.flow.fields import FIELDS, Field
 from jackfield.flow.match import Match
 from jackfield.flow.ports import OFPP_ANY, OfPort, port_from_text
-from jackfield.flow.text import KeyValue, format_match, match_with, split_key_values
+from jackfield.flow.prerequisites import Prerequisite
+from jackfield.flow.text import PROTOCOLS, KeyValue, format_match, match_with, split_key_values
 from jackfield.flow.tunnel_options import NO_TUNNEL_OPTIONS, TunnelOptions
 from jackfield.flow.values import NamesByPort, PortsByName, parse_number
 from jackfield.openflow.action_text import format_actions, parse_actions
@@ -52,7 +54,17 @@ _MODIFIES: Final = (FlowModCommand.MODIFY, FlowModCommand.MODIFY_STRICT)
 _DELETES: Final = (FlowModCommand.DELETE, FlowModCommand.DELETE_STRICT)
 _WITH_PRIORITY: Final = (_ADD, FlowModCommand.MODIFY_STRICT, FlowModCommand.DELETE_STRICT)
 _ALL64: Final = 0xFFFFFFFFFFFFFFFF
-_MILLISECOND: Final = 1_000_000
+
+
+def _alternatives() -> dict[int, set[Prerequisite]]:
+    """The prerequisites of all fields that share a place: tp_dst, udp_dst and icmp_code are one to ovs-ofctl."""
+    shared: dict[int, set[Prerequisite]] = {}
+    for field in FIELDS:
+        shared.setdefault(field.mask, set()).add(field.prerequisite)
+    return shared
+
+
+_ALTERNATIVES: Final = _alternatives()
 
 
 class _Builder:
@@ -63,6 +75,7 @@ class _Builder:
         self.ports = ports
         self.options = options
         self.match = Match()
+        self.fields: list[tuple[KeyValue, Field]] = []
         self.numbers = {"priority": DEFAULT_PRIORITY, "idle_timeout": 0, "hard_timeout": 0, "importance": 0}
         self.table_id = ALL_TABLES
         self.flags = NO_FLAGS
@@ -116,6 +129,8 @@ class _Builder:
             what = "unknown keyword" if token.value is not None else "unknown keyword, or a field without its value,"
             raise ValueError(f"{token.text}: {what} {token.key} (expected a field, a protocol or a property of a flow)")
         self.match = match
+        if token.key not in PROTOCOLS and token.key != "eth":
+            self.fields.append((token, self.options.field_by_name(token.key)))
 
     def build(self, actions_text: str | None) -> FlowMod:
         """The flow.
@@ -123,11 +138,13 @@ class _Builder:
         Raises:
             ValueError: the match or the actions do not hold together.
         """
-        unmet = self.match.unmet()
-        if unmet is not None:
-            raise ValueError(
-                f"{unmet.name}: needs a match on {unmet.prerequisite.value} (expected its protocol in the match too)"
-            )
+        for token, field in self.fields:
+            if not any(
+                self.match.allows(prerequisite) for prerequisite in _ALTERNATIVES.get(field.mask, {field.prerequisite})
+            ):
+                raise ValueError(
+                    f"{token.text}: {token.key} needs a match on {field.prerequisite.value} (expected that too)"
+                )
         new_cookie = self.new_cookie
         if new_cookie is None and (self.command is _ADD or (self.command in _MODIFIES and not self.cookie_mask)):
             new_cookie = 0
@@ -238,10 +255,13 @@ def parse_flow_filter(
 
 
 def format_duration(duration_ns: int) -> str:
-    """Seconds, with milliseconds unless they are zero."""
-    milliseconds = duration_ns % NANOSECONDS // _MILLISECOND
-    seconds = duration_ns // NANOSECONDS
-    return f"{seconds}.{milliseconds:03d}s" if duration_ns % NANOSECONDS else f"{seconds}s"
+    """Seconds, with three decimals, none if they are zero, or more where there are more."""
+    seconds, nanoseconds = divmod(duration_ns, NANOSECONDS)
+    if not nanoseconds:
+        return f"{seconds}s"
+    milliseconds, rest = divmod(nanoseconds, 1_000_000)
+    decimals = f"{nanoseconds:09d}".rstrip("0") if rest else f"{milliseconds:03d}"
+    return f"{seconds}.{decimals}s"
 
 
 def _flag_words(flags: FlowModFlags) -> list[str]:
@@ -283,8 +303,10 @@ def format_flow_stats(
     if entry.importance:
         head += f"importance={entry.importance}, "
     if statistics:
-        ages = (("idle_age", entry.idle_age), ("hard_age", entry.hard_age))
-        head += "".join(f"{name}={age}, " for name, age in ages if age is not None)
+        if entry.idle_age is not None:
+            head += f"idle_age={entry.idle_age}, "
+        if entry.hard_age is not None and entry.hard_age != entry.duration_ns // NANOSECONDS:
+            head += f"hard_age={entry.hard_age}, "
     return f" {head}{format_rule(entry, names, version, options)}"
 
 

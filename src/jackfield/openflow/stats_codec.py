@@ -16,7 +16,7 @@ from jackfield.openflow.action_encoder import padded
 from jackfield.openflow.codec_table import Row, empty
 from jackfield.openflow.dialect import OF10, OF11, OF12, OF13, OF14, OF15, Dialect
 from jackfield.openflow.errors import OpenFlowError
-from jackfield.openflow.flow_codec import NANOSECONDS
+from jackfield.openflow.flow_codec import NANOSECONDS, read_duration
 from jackfield.openflow.messages import UNKNOWN_COUNT
 from jackfield.openflow.port_codec import decode_ports, encode_name, encode_ports, properties
 
@@ -47,7 +47,7 @@ def _fixed_entries(body: bytes, layout: struct.Struct, what: str) -> Iterable[tu
 
 
 def _duration(seconds: int, nanoseconds: int) -> int | None:
-    return None if seconds == _UNKNOWN and nanoseconds == _UNKNOWN else seconds * NANOSECONDS + nanoseconds
+    return None if seconds == _UNKNOWN and nanoseconds == _UNKNOWN else read_duration(seconds, nanoseconds)
 
 
 def _raw_duration(duration_ns: int | None) -> tuple[int, int]:
