@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Final, Self
 
 from jackfield.flow import fields as f
@@ -107,6 +109,13 @@ Parts of these (dl_vlan, vlan_vid, ip_dscp, xreg0 ...) are left out. A field sta
 """
 
 
+def _groups(size: int) -> tuple[tuple[int, tuple[Field, ...]], ...]:
+    """`MATCH_FIELDS` in groups, with the bits of each group: most matches have no bit of most groups."""
+    parts = (MATCH_FIELDS[start : start + size] for start in range(0, len(MATCH_FIELDS), size))
+    return tuple((reduce(or_, (field.mask for field in part)), part) for part in parts)
+
+
+_MATCH_FIELD_GROUPS: Final = _groups(8)
 _STANDING_ALONE: Final = tuple(
     field for field in f.FIELDS + f.INTERNAL_FIELDS if field not in (f.TP_SRC, f.TP_DST, f.DL_VLAN_PCP)
 )
@@ -209,9 +218,12 @@ class Match:
 
         Bits that no field with its prerequisites met accounts for are passed over, as are tunnel options.
         """
-        for field in MATCH_FIELDS:
-            if self.mask & field.mask and self.allows(field.prerequisite):
-                yield field, field.get(self.value), field.get(self.mask)
+        value, mask = self.value, self.mask
+        for bits, fields in _MATCH_FIELD_GROUPS:
+            if mask & bits:
+                for field in fields:
+                    if mask & field.mask and met_by_match(field.prerequisite, value, mask):
+                        yield field, (value & field.mask) >> field.offset, (mask & field.mask) >> field.offset
 
     def normalized(self) -> Self:
         """The match without the fields whose prerequisites it does not meet (OpenFlow 1.0.1 section 3.4)."""

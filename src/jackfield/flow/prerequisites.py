@@ -131,7 +131,10 @@ REQUIRED_MASK: Final[dict[Prerequisite, int]] = {
 
 def met_by_key(prerequisite: Prerequisite, key: int) -> bool:
     """Whether a packet's key has what a field needs."""
-    return any(key & mask == value for mask, value, _ in ALTERNATIVES[prerequisite])
+    for mask, value, _ in ALTERNATIVES[prerequisite]:  # noqa: SIM110 - twice as fast as any() of a generator
+        if key & mask == value:
+            return True
+    return False
 
 
 def met_by_match(prerequisite: Prerequisite, value: int, mask: int) -> bool:
@@ -140,7 +143,7 @@ def met_by_match(prerequisite: Prerequisite, value: int, mask: int) -> bool:
     As in Open vSwitch, what must be zero (a packet type other than Ethernet, a later fragment) may also be left
     unmatched.
     """
-    return any(
-        value & wanted_mask == wanted and mask & explicit == explicit
-        for wanted_mask, wanted, explicit in ALTERNATIVES[prerequisite]
-    )
+    for wanted_mask, wanted, explicit in ALTERNATIVES[prerequisite]:
+        if value & wanted_mask == wanted and mask & explicit == explicit:
+            return True
+    return False

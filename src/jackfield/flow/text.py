@@ -8,7 +8,9 @@ gives the others to `match_with`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache, reduce
 from itertools import pairwise
+from operator import or_
 from typing import Final, NamedTuple
 
 from jackfield.flow import fields as f
@@ -352,6 +354,8 @@ def _parts(match: Match, names: NamesByPort | None, options: TunnelOptions) -> I
 
 
 def _some(match: Match, fields: tuple[Field, ...], names: NamesByPort | None) -> Iterator[str]:
+    if not match.mask & _bits_of(fields):
+        return
     for field in fields:
         mask = field.get(match.mask)
         if mask:
@@ -359,6 +363,12 @@ def _some(match: Match, fields: tuple[Field, ...], names: NamesByPort | None) ->
             style = _STYLES.get(field)
             text = style(value, mask) if style is not None else format_value(field, value, mask, names)
             yield f"{_PRINTED_NAMES.get(field, field.name)}={text}"
+
+
+@cache
+def _bits_of(fields: tuple[Field, ...]) -> int:
+    """All bits of some fields: most matches have none of most groups."""
+    return reduce(or_, (field.mask for field in fields))
 
 
 def _tunnel_options(match: Match, options: TunnelOptions) -> Iterator[str]:
