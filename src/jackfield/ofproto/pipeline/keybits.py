@@ -31,6 +31,9 @@ VLAN_TAG: Final = VLAN_TCI | VLAN_TPID
 VLAN2_PRESENT: Final = f.VLAN_CFI << f.VLAN2_TCI.offset
 VLAN2_TAG: Final = f.VLAN2_TCI.mask | f.VLAN2_TPID.mask
 ANY_VLAN_TAG: Final = VLAN_TAG | VLAN2_TAG
+WITHOUT_TAG2: Final = f.DATAPATH_MASK & ~(VLAN2_TAG & ~VLAN2_PRESENT)
+WITHOUT_TAGS: Final = f.DATAPATH_MASK & ~(ANY_VLAN_TAG & ~VLAN_PRESENT)
+"""Masks of the key of a packet with one tag, and of one with none."""
 NW_TTL: Final = f.NW_TTL.mask
 NW_TTL_OFF: Final = f.NW_TTL.offset
 NW_FRAG: Final = f.NW_FRAG.mask

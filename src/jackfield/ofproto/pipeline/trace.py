@@ -10,7 +10,7 @@ from jackfield.dpif.text import format_actions, format_userspace
 from jackfield.errors import ProtocolError
 from jackfield.flow import fields as f
 from jackfield.flow.match import Match
-from jackfield.flow.parse import parse_packet
+from jackfield.flow.parse import ETH_TYPE_VLAN, parse_packet
 from jackfield.flow.ports import DPP_NONE, DpPort, OfPort
 from jackfield.flow.text import format_flow, format_match, parse_match
 from jackfield.flow.text_odp import parse_odp
@@ -40,6 +40,8 @@ def trace_flow(
     dp_port = DPP_NONE if in_port is None or in_port.dp_port is None else in_port.dp_port
     if packet is None:
         key = match.value & k.DATAPATH
+        if key & k.VLAN_PRESENT and not key & k.VLAN_TPID:
+            key = f.VLAN_TPID.put(key, ETH_TYPE_VLAN)
     else:
         metadata = match.value & (f.PKT_MARK.mask | f.SKB_PRIORITY.mask)
         key = parse_packet(packet, metadata=metadata).key
@@ -104,5 +106,5 @@ def describe_userspace(action: Userspace) -> str:
     rule_cookie = 0 if found.implicit_miss else found.rule_cookie
     return (
         f"userspace(pid={action.pid},controller(reason={found.reason},dont_send=0,continuation=0,recirc_id=0,"
-        f"rule_cookie={rule_cookie:#x},controller_id={found.controller_id},max_len={max_len}))"
+        f"rule_cookie={f'{rule_cookie:#x}' if rule_cookie else 0},controller_id={found.controller_id},max_len={max_len}))"
     )

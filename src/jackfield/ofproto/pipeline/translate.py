@@ -237,6 +237,9 @@ class Translation:
         if key & k.FRAG_LATER:
             # Its ports are zero because they are not there; rules may have looked at them without asking for that.
             wildcards &= ~k.PORTS
+        if not key & k.VLAN2_PRESENT:
+            # Of a tag that is not there, nothing more is to be known.
+            wildcards &= k.WITHOUT_TAG2 if key & k.VLAN_PRESENT else k.WITHOUT_TAGS
         self.wildcards = wildcards & _PRESENT.get(key & k.ETH_TYPE, _PRESENT_ANYWAY) | _frag_bits(key)
         if self.error is not None:
             self.actions.clear()
@@ -309,13 +312,18 @@ class Translation:
         """The port the packet is taken to have come in by."""
         return self.bridge.ports.get((self.key & k.IN_PORT) >> k.IN_PORT_OFF)
 
+    def warn(self, text: str) -> None:
+        """Tell people of something unusual."""
+        if self.report is not None:
+            self.report.warn(text)
+
     def may_receive(self, port: XPort) -> bool:
         """Whether a port lets the packet in."""
         if port.receives is not port.receives_stp:
             self.wildcards |= k.ETH_DST
         if port.receives_stp if self.key & k.ETH_DST == _STP_DST else port.receives:
             return True
-        self.note("port does not receive, dropping")
+        self.warn("port does not receive, dropping")
         return False
 
     def enter_table(self, table_id: int) -> None:

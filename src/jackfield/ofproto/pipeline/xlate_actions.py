@@ -94,7 +94,7 @@ def push(t: Translation, src: Subfield) -> None:
 def pop(t: Translation, dst: Subfield) -> None:
     """Pop the stack into bits; the high bits are lost or zero where the widths differ. Nothing on an empty stack."""
     if not t.stack:
-        t.note("stack underflow")
+        t.warn("stack underflow")
         return
     value, _ = t.stack.pop()
     if exists(t, dst.field):
@@ -163,8 +163,7 @@ def dec_ttl(t: Translation, controller_ids: tuple[int, ...]) -> None:
     if ttl > 1:
         t.set_bits(k.NW_TTL, ttl - 1 << k.NW_TTL_OFF)
         return
-    if t.report is not None:
-        t.report.warn("IPv4 decrement TTL exception")
+    t.warn("IPv4 decrement TTL exception")
     for controller_id in controller_ids:
         t.to_controllers(PacketInReason.INVALID_TTL, of.CONTROLLER_MAX_LEN, controller_id)
     t.frames[-1].index = len(t.frames[-1].steps)

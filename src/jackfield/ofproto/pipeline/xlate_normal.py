@@ -58,26 +58,26 @@ def normal(t: Translation) -> None:
     in_port = bridge.ports.get(number)
     if in_port is None:
         if number not in (OFPP_CONTROLLER, OFPP_NONE):
-            t.note("no input bundle, dropping")
+            t.warn("no input bundle, dropping")
             return
         in_port = bridge.nowhere
     if key & k.ETH_TYPE == k.PARTIAL_VLAN and not tagged:
-        t.note("dropping packet with partial VLAN tag")
+        t.warn("dropping packet with partial VLAN tag")
         return
 
     config = in_port.vlan
     vlan = (key & k.VLAN_VID) >> k.VLAN_TCI_OFF
     if vlan and not config.tagged:
-        t.note("dropping VLAN-tagged packet received on an access port")
+        t.warn("dropping VLAN-tagged packet received on an access port")
         return
     if not vlan:
         vlan = config.native
     if not config.carries(vlan):
-        t.note("disallowed VLAN VID for this input port, dropping")
+        t.warn("disallowed VLAN VID for this input port, dropping")
         return
     destination = key & k.ETH_DST
     if not bridge.forward_bpdu and (key & _RESERVED_BLOCK_MASK == _RESERVED_BLOCK or destination in _RESERVED):
-        t.note("packet has reserved destination MAC, dropping")
+        t.warn("packet has reserved destination MAC, dropping")
         return
 
     macs = bridge.macs

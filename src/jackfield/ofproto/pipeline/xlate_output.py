@@ -39,7 +39,7 @@ def output(t: Translation, argument: tuple[int, int]) -> None:
     if reserved is not None:
         reserved(t, max_len)
     elif ofp_port == (t.key & k.IN_PORT) >> k.IN_PORT_OFF:
-        t.note("skipping output to input port")
+        t.warn("skipping output to input port")
     else:
         output_to(t, ofp_port)
 
@@ -63,11 +63,11 @@ def truncated_output(t: Translation, argument: tuple[int, int]) -> None:
     port = t.bridge.ports.get(ofp_port)
     if port is None or port.output is None:
         t.topics.append(t.bridge.port_topic(ofp_port))
-        t.note("Nonexistent or unsupported port of truncated output")
+        t.warn("Nonexistent or unsupported port of truncated output")
         return
     t.topics.append(port.topic)
     if not port.forwards:
-        t.note("OFPPC_NO_FWD set, skipping output")
+        t.warn("OFPPC_NO_FWD set, skipping output")
         return
     t.commit()
     t.emit(Truncate(max_len))
@@ -182,7 +182,7 @@ def set_queue(t: Translation, queue_id: int) -> None:
     """Choose the queue of outputs that follow."""
     priority = t.bridge.queue_priority(queue_id)
     if priority is None:
-        t.note("the datapath has no such queue")
+        t.warn("the datapath has no such queue")
     else:
         t.set_bits(k.SKB_PRIORITY, priority << k.SKB_PRIORITY_OFF)
 

@@ -24,7 +24,7 @@ def output_to(t: Translation, ofp_port: int) -> None:
     port = bridge.ports.get(ofp_port)
     if port is None:
         t.topics.append(bridge.port_topic(ofp_port))
-        t.note("Nonexistent output port")
+        t.warn("Nonexistent output port")
     else:
         t.topics.append(port.topic)
         send(t, port)
@@ -33,7 +33,7 @@ def output_to(t: Translation, ofp_port: int) -> None:
 def send(t: Translation, port: XPort) -> None:
     """Let the packet out by a port that may well refuse it."""
     if not port.forwards:
-        t.note("OFPPC_NO_FWD set, skipping output")
+        t.warn("OFPPC_NO_FWD set, skipping output")
         return
     if port.output is None:
         _through_patch(t, port)
@@ -47,7 +47,7 @@ def _through_patch(t: Translation, port: XPort) -> None:
     """Go on in the bridge at the other end of a patch; what it does with the packet shows afterwards only there."""
     peer = port.peer
     if peer is None:
-        t.note("Nonexistent patch peer")
+        t.warn("Nonexistent patch peer")
         return
     if t.depth >= MAX_DEPTH:
         t.fail(TOO_DEEP)
