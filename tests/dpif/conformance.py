@@ -193,9 +193,7 @@ class DpifConformance:
         ("name", "number", "expected"),
         [("new", 2, errno.EBUSY), ("p1", 9, errno.EEXIST), ("new", 1 << 31, errno.EFBIG)],
     )
-    def test_ports_refused(
-        self, dpif: Dpif, devices: list[DummyNetdev], name: str, number: int, expected: int
-    ) -> None:
+    def test_ports_refused(self, dpif: Dpif, devices: list[DummyNetdev], name: str, number: int, expected: int) -> None:
         device = DummyNetdev(name)
         device.open()
         with pytest.raises(OSError, match=name) as caught:
@@ -338,9 +336,7 @@ class DpifConformance:
         count = 500
         packets = [frame(source, payload=source.to_bytes(4, "big")) for source in range(count)]
         masks = [BY_SOURCE | ((1 << i % 16) - 1) << f.ETH_DST.offset for i in range(count)]
-        dpif.operate(
-            [put(i, self.key(packets[i], 1), masks[i], (Output(DpPort(2 + i % 2)),)) for i in range(count)]
-        )
+        dpif.operate([put(i, self.key(packets[i], 1), masks[i], (Output(DpPort(2 + i % 2)),)) for i in range(count)])
         assert (dpif.get_stats().flows, dpif.get_stats().masks) == (count, 16)
         for packet in packets:
             devices[0].receive(packet)
@@ -374,7 +370,7 @@ class DpifConformance:
         packets = [frame(source) for source in range(250)]
         dpif.operate([put(i, self.key(packets[i], 1), BY_SOURCE, ()) for i in range(250)])
         assert {flow.ufid for flow in dpif.flow_dump()} == set(range(250))
-        assert [flow for flow in dpif.flow_dump(terse=True) if flow.ufid == 3][0].stats.packets == 0
+        assert next(flow for flow in dpif.flow_dump(terse=True) if flow.ufid == 3).stats.packets == 0
 
     def test_dumps_run_at_once_while_flows_come_and_go(self, dpif: Dpif) -> None:
         packets = [frame(source) for source in range(200)]
@@ -603,9 +599,3 @@ class DpifConformance:
         with pytest.raises(OSError, match=mask) as caught:
             dpif.poll_threads_set(1, mask)
         assert caught.value.errno == errno.EINVAL
-
-    def test_queue_to_priority(self, dpif: Dpif) -> None:
-        try:
-            assert isinstance(dpif.queue_to_priority(1), int)
-        except OSError as error:
-            assert error.errno in (errno.EINVAL, errno.EOPNOTSUPP)

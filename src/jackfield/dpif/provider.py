@@ -26,9 +26,9 @@ Ports
     a device that vanished or came back is polled again with new queues. `run` finds such ports too, later.
 
 Upcalls, direct and polled
-    A datapath that runs in this process calls the callback given to `register_upcall_cb`, from the main thread, with a batch
-    of upcalls, and acts on the replies. Otherwise (a kernel) the owner polls `recv`. A provider has one of the two;
-    `direct_upcalls` says which. Both are off until `recv_set(True)` or `enable_upcall()`.
+    A datapath that runs in this process calls the callback given to `register_upcall_cb`, from the main thread, with a
+    batch of upcalls, and acts on the replies. Otherwise (a kernel) the owner polls `recv`. A provider has one of the
+    two; `direct_upcalls` says which. Both are off until `recv_set(True)` or `enable_upcall()`.
 
 Errors
     Failures are ``OSError`` with the errno named at each method and a text naming the thing and the expectation.
@@ -360,7 +360,7 @@ class Dpif(Provider, ABC):
         """Look at a port's device again, whose `change_seq` moved. Raises ``OSError`` ENODEV."""
 
     def port_stats(self, port_no: DpPort) -> DeviceStats | None:
-        """What the datapath itself counted at the port; None where only the device counts. Raises ``OSError`` ENODEV."""
+        """What the datapath itself counted at the port, None where only the device does. Raises ``OSError`` ENODEV."""
         return None
 
     def port_get_pid(self, port_no: DpPort | None, flow_hash: int) -> int:

@@ -33,7 +33,6 @@ from jackfield.dpif.provider import (
 )
 from jackfield.dpif.userspace.flows import COMMAND, Flow, FlowTables
 from jackfield.dpif.userspace.heap import Heap
-from jackfield.dpif.userspace.warm import Kernels
 from jackfield.dpif.userspace.port_set import PortSet
 from jackfield.dpif.userspace.programs import Programs
 from jackfield.dpif.userspace.state import (
@@ -48,6 +47,7 @@ from jackfield.dpif.userspace.state import (
     Arena,
     new_seeds,
 )
+from jackfield.dpif.userspace.warm import Kernels
 from jackfield.dpif.userspace.worker import Record, Worker
 from jackfield.flow.ports import DpPort
 from jackfield.log import get_logger
@@ -488,5 +488,3 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
-
-

@@ -51,7 +51,7 @@ from jackfield.netdev.jit_memory import load_acquire64, store_release64
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
-def run_commands(a: Any, buffers: Any) -> int:
+def run_commands(a: Any, buffers: Any) -> Any:
     """Do all commands that wait; how many that were."""
     first = a[CMD_TAIL]
     end = load_acquire64(a[BASE] + 8 * CMD_HEAD)

@@ -41,9 +41,7 @@ from jackfield.netdev.jit_memory import (
     eventfd_write,
     exchange64,
     load_acquire64,
-    poll,
     sched_yield,
-    store_release64,
 )
 
 epoll_wait: Final = types.ExternalFunction("epoll_wait", types.int32(types.int32, types.intp, types.int32, types.int32))
@@ -56,14 +54,14 @@ _COMMANDS_ONLY: Final = 2
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
-def monotonic_ns(a: Any) -> int:
+def monotonic_ns(a: Any) -> Any:
     """The machine's monotonic clock."""
     clock_gettime(_CLOCK_MONOTONIC, a[BASE] + 8 * TIMESPEC)
     return a[TIMESPEC] * 1_000_000_000 + a[TIMESPEC + 1]
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
-def one_pass(a: Any, buffers: Any) -> int:
+def one_pass(a: Any, buffers: Any) -> Any:
     """Do what commands wait and one batch of each receive queue; how much work there was."""
     work = run_commands(a, buffers)
     n_queues = a[RX_COUNT]
@@ -90,7 +88,7 @@ def one_pass(a: Any, buffers: Any) -> int:
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
-def sleep(a: Any, buffers: Any) -> int:
+def sleep(a: Any, buffers: Any) -> Any:
     """Sleep until a port, a command or STOP ends it, unless there turns out to be work."""
     exchange64(a[BASE] + 8 * SLEEPING, 1)
     work = one_pass(a, buffers)
@@ -103,7 +101,7 @@ def sleep(a: Any, buffers: Any) -> int:
 
 
 @njit(nogil=True, cache=True, error_model="numpy", _nrt=False)
-def run(a: Any, buffers: Any) -> int:
+def run(a: Any, buffers: Any) -> Any:
     """Work: one pass, or until STOP where LOOP says so; how much there was in the last pass.
 
     Args:
@@ -130,7 +128,7 @@ def run(a: Any, buffers: Any) -> int:
 
 
 @njit(nogil=True, cache=True, error_model="numpy", _nrt=False)
-def submit(a: Any, head: int, wait: int) -> int:
+def submit(a: Any, head: int, wait: int) -> Any:
     """On the main thread: let the commands up to `head` be seen, wake the sleeper, and wait until they are done.
 
     Args:
@@ -157,7 +155,7 @@ def submit(a: Any, head: int, wait: int) -> int:
 
 
 @njit(nogil=True, cache=True, error_model="numpy", _nrt=False)
-def shared_word(a: Any, word: int) -> int:
+def shared_word(a: Any, word: int) -> Any:
     """On the main thread: a word that the polling thread publishes."""
     return load_acquire64(a[BASE] + 8 * word)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from numba import njit
 
-from jackfield.dpif.userspace.jit_actions import EXEC_USERSPACE, execute, resume
+from jackfield.dpif.userspace.jit_actions import UPCALL, execute, next_recirc, resume
 from jackfield.dpif.userspace.jit_intrinsics import prefetch
 from jackfield.dpif.userspace.jit_lookup import cache_insert, cache_probe, cache_set, connection_hash, fits, lookup
 from jackfield.dpif.userspace.jit_parse import FIRST_WIDE_WORD, LAST_WIDE_WORD, parse
@@ -35,7 +35,6 @@ from jackfield.netdev.compiled import (
     BATCH,
     IO_LENGTH,
     IO_META,
-    IO_RECIRC,
     IO_RECIRC_USED,
     IO_ROW,
     IO_USERSPACE,
@@ -43,7 +42,6 @@ from jackfield.netdev.compiled import (
     META_RECIRCULATIONS,
     META_WORDS,
 )
-
 
 _FLAGS_WORD = 5
 _FIRST_METADATA = 7
@@ -53,10 +51,10 @@ _TCP_FLAGS = 0xFFF
 @njit(nogil=True, error_model="numpy", _nrt=False)
 def act(a: Any, buffers: Any, row: int, program: int, port: int) -> None:
     """Run a program on a packet, user space actions included."""
-    status = execute(a, buffers, IO, row, KEYS, program)
-    while status == EXEC_USERSPACE:
+    status = execute(a, buffers, IO, row, program)
+    while status == UPCALL:
         upcall(a, buffers, a[IO + IO_ROW], port, 1 + a[IO + IO_USERSPACE], a[IO + IO_LENGTH])
-        status = resume(a, buffers, IO, KEYS)
+        status = resume(a, buffers, IO)
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
@@ -131,7 +129,7 @@ def clean_keys(a: Any) -> None:
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
-def parse_again(a: Any, buffers: Any, row: int) -> int:
+def parse_again(a: Any, buffers: Any, row: int) -> Any:
     """Parse a packet whose key is in use already: its metadata stays."""
     key = KEYS + row * KEY_WORDS
     for i in range(FIRST_WIDE_WORD, LAST_WIDE_WORD + 1):
@@ -145,13 +143,12 @@ def parse_again(a: Any, buffers: Any, row: int) -> int:
 @njit(nogil=True, error_model="numpy", _nrt=False)
 def forward_again(a: Any, buffers: Any) -> None:
     """Look up what asked to be recirculated, in order, until nothing does any more."""
-    done = 0
-    while done < a[IO + IO_RECIRC_USED]:
-        row = a[IO + IO_RECIRC + done]
-        done += 1
+    row = next_recirc(a, IO)
+    while row >= 0:
         meta = IO + IO_META + row * META_WORDS
-        wide = parse_again(a, buffers, row)
-        h = connection_hash(a, KEYS + row * KEY_WORDS, wide)
+        key = KEYS + row * KEY_WORDS
+        h = connection_hash(a, key, a[key + FIRST_WIDE_WORD] | a[key + FIRST_WIDE_WORD + 2])
         a[meta + META_HASH] = h
+        a[KEYS_DIRTY] = 1
         forward_one(a, buffers, row, cache_probe(a, h), a[meta + META_PORT])
-    a[IO + IO_RECIRC_USED] = 0
+        row = next_recirc(a, IO)

@@ -9,7 +9,7 @@ from numba import types
 from numba.extending import intrinsic
 
 
-@intrinsic  # type: ignore[misc]  # numba is untyped here
+@intrinsic
 def mix(typing_context: Any, x: Any, y: Any) -> Any:
     """Both halves of the 128-bit product of two words, exclusive-ored; keyed when one operand holds a secret."""
 
@@ -22,7 +22,7 @@ def mix(typing_context: Any, x: Any, y: Any) -> Any:
     return types.int64(types.int64, types.int64), codegen
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def prefetch(typing_context: Any, address: Any) -> Any:
     """Have the cache line of an address ready soon."""
 

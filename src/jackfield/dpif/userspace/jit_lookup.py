@@ -10,11 +10,12 @@ secrets that are drawn at each start. The plain twin is `jackfield.dpif.userspac
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from numba import njit, uint64
 
-from jackfield.dpif.userspace.jit_intrinsics import mix, prefetch
+from jackfield.dpif.userspace.jit_intrinsics import mix
 from jackfield.dpif.userspace.state import (
-    BASE,
     CACHE,
     CACHE_MASK,
     CACHE_WAYS,
@@ -38,13 +39,13 @@ from jackfield.dpif.userspace.state import (
 )
 
 # Of word 3, what tells connections apart: not the TTL.
-_CONNECTION = ~(0xFF << 16)
-_LOW32 = 0xFFFFFFFF
-_SORT_EVERY = 16384
+_CONNECTION: Final = ~(0xFF << 16)
+_LOW32: Final = 0xFFFFFFFF
+_SORT_EVERY: Final = 16384
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
-def connection_hash(a, k, extended):
+def connection_hash(a: Any, k: int, extended: int) -> Any:
     """Hash of what tells connections apart in the key at `k`; equal connections may differ in TTL and TCP flags."""
     w = uint64(k)
     h = mix(a[w] ^ a[SEED0], a[w + uint64(1)] ^ a[SEED1])
@@ -57,7 +58,7 @@ def connection_hash(a, k, extended):
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
-def fits(a, flow, k):
+def fits(a: Any, flow: int, k: int) -> Any:
     """Whether the key at `k` hits the megaflow: the flow is linked and every masked word is equal."""
     f = uint64(flow)
     table = uint64(a[f + uint64(F_TABLE)])
@@ -77,13 +78,13 @@ def fits(a, flow, k):
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
-def cache_set(a, h):
+def cache_set(a: Any, h: int) -> Any:
     """Where the cache's set of a hash begins."""
     return CACHE + (h & a[CACHE_MASK]) * CACHE_WAYS
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
-def cache_probe(a, h):
+def cache_probe(a: Any, h: int) -> Any:
     """The first flow of the hash's set whose signature is equal, 0 for none; it is still to be compared."""
     s = uint64(CACHE + (h & a[CACHE_MASK]) * CACHE_WAYS)
     signature = (h >> 32) & _LOW32
@@ -95,7 +96,7 @@ def cache_probe(a, h):
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
-def cache_insert(a, h, flow):
+def cache_insert(a: Any, h: int, flow: int) -> None:
     """Remember the flow a hash led to: in its old place, else in an empty one, else in one that the hash picks."""
     s = CACHE + (h & a[CACHE_MASK]) * CACHE_WAYS
     signature = (h >> 32) & _LOW32
@@ -111,7 +112,7 @@ def cache_insert(a, h, flow):
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
-def table_hash(a, table, k):
+def table_hash(a: Any, table: int, k: int) -> Any:
     """Hash of the words of the key at `k` that count in a table."""
     h = a[SEED2]
     seed = a[SEED3]
@@ -125,7 +126,7 @@ def table_hash(a, table, k):
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
-def flow_hash(a, table, flow):
+def flow_hash(a: Any, table: int, flow: int) -> Any:
     """The same of a flow, whose words are masked and in order already."""
     h = a[SEED2]
     seed = a[SEED3]
@@ -135,7 +136,7 @@ def flow_hash(a, table, flow):
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
-def table_find(a, table, k):
+def table_find(a: Any, table: int, k: int) -> Any:
     """The flow of a table that the key at `k` hits, 0 for none."""
     h = table_hash(a, table, k)
     mask = a[table + T_BUCKET_MASK]
@@ -153,7 +154,7 @@ def table_find(a, table, k):
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
-def lookup(a, k):
+def lookup(a: Any, k: int) -> Any:
     """The megaflow that the key at `k` hits, 0 for none, by the tables."""
     found = 0
     n = a[TABLE_COUNT]
@@ -174,7 +175,7 @@ def lookup(a, k):
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
-def sort_tables(a):
+def sort_tables(a: Any) -> None:
     """Order the tables by their hits, most first, and halve the hits so that the past fades."""
     n = a[TABLE_COUNT]
     for i in range(1, n):
@@ -190,7 +191,7 @@ def sort_tables(a):
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
-def link(a, flow, table):
+def link(a: Any, flow: int, table: int) -> None:
     """Put a flow whose block is filled in into a table; the table has room."""
     h = flow_hash(a, table, flow)
     a[flow + F_HASH] = h
@@ -205,7 +206,7 @@ def link(a, flow, table):
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
-def unlink(a, flow):
+def unlink(a: Any, flow: int) -> None:
     """Take a flow out of its table; what lay behind it moves up, so that no gap ends a search too early."""
     table = a[flow + F_TABLE]
     a[flow + F_TABLE] = 0
@@ -229,7 +230,7 @@ def unlink(a, flow):
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
-def grow(a, table, buckets, mask):
+def grow(a: Any, table: int, buckets: int, mask: int) -> None:
     """Move a table's flows into new, empty buckets; the old ones are the main thread's again."""
     old = a[table + T_BUCKETS]
     for i in range(a[table + T_BUCKET_MASK] + 1):
@@ -241,9 +242,3 @@ def grow(a, table, buckets, mask):
             a[buckets + j] = entry
     a[table + T_BUCKETS] = buckets
     a[table + T_BUCKET_MASK] = mask
-
-
-@njit(nogil=True, error_model="numpy", _nrt=False)
-def prefetch_word(a, i):
-    """Have the cache line of word `i` ready soon."""
-    prefetch(a[BASE] + 8 * i)

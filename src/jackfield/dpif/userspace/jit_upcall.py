@@ -123,7 +123,7 @@ def wake_main(a: Any) -> None:
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
-def take_record(a: Any, buffers: Any, record: int) -> int:
+def take_record(a: Any, buffers: Any, record: int) -> Any:
     """Put the packet of a record into a row, with its key and vnet header; the row, or -1 when all are taken."""
     address = a[BASE] + 8 * (record + U_PACKET)
     row = load_row(a, buffers, IO, address, a[record + U_LENGTH], a[record + U_VNET], a[record + U_VNET + 1])

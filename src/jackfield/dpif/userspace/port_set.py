@@ -312,4 +312,3 @@ def _identity(netdev: Netdev) -> tuple[bool, int]:
 
 
 _NO_PORT: Final = memoryview(bytes(8 * PORT_WORDS)).cast("q")
-

@@ -35,7 +35,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jackfield.flow.fields import DATAPATH_WORDS
-from jackfield.netdev.compiled import BUFFER_BYTES, IO_PORT_COUNT, IO_PORTS, IO_WORDS, ROWS, init_io_area
+from jackfield.netdev.compiled import BUFFER_BYTES, IO_KEYS, IO_PORT_COUNT, IO_PORTS, IO_WORDS, ROWS, init_io_area
 
 KEY_WORDS: Final = DATAPATH_WORDS
 KEY_BYTES: Final = KEY_WORDS * 8
@@ -194,6 +194,7 @@ class Arena:
         words[CACHE_MASK] = CACHE_SETS - 1
         words[UP_FD] = words[WAKE_FD] = words[EPOLL_FD] = -1
         init_io_area(self.array, IO, self.buffers, secrets.randbits(62))
+        words[IO + IO_KEYS] = KEYS
         words[IO + IO_PORTS] = PORT_MAP
         words[IO + IO_PORT_COUNT] = MAX_PORTS
 

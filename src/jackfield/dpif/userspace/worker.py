@@ -13,13 +13,9 @@ from collections.abc import Sequence
 from struct import Struct
 from typing import Final, NamedTuple
 
-from jackfield.dpif.userspace.warm import Kernels
 from jackfield.dpif.userspace.state import (
-    CACHE,
-    HEAP,
-    TABLE_COUNT,
-    TABLE_LIST,
     C_EXECUTE,
+    CACHE,
     CLOCK_GIVEN,
     CMD_HEAD,
     CMD_RING,
@@ -29,10 +25,13 @@ from jackfield.dpif.userspace.state import (
     EPOLL_FD,
     EXEC_RING,
     EXEC_WORDS,
+    HEAP,
     KEY_BYTES,
     LOOP,
     NOW,
     STOP,
+    TABLE_COUNT,
+    TABLE_LIST,
     U_KEY,
     U_PACKET,
     U_SLACK,
@@ -44,6 +43,7 @@ from jackfield.dpif.userspace.state import (
     WAKE_FD,
     Arena,
 )
+from jackfield.dpif.userspace.warm import Kernels
 from jackfield.log import get_logger
 
 log = get_logger("dpif_netdev")
