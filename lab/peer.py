@@ -93,7 +93,10 @@ class OpenVSwitch:
     def bridge(self, name: str, ports: Sequence[str]) -> None:
         """Make a bridge on the userspace datapath."""
         words = [f"add-br {name} -- set bridge {name} datapath_type=netdev"]
-        words += [f"add-port {name} {port}" for port in ports]
+        words += [
+            f"add-port {name} {port} -- set interface {port} ofport_request={number}"
+            for number, port in enumerate(ports, 1)
+        ]
         self.vsctl(" -- ".join(words))
 
     def resident_kb(self) -> int:
