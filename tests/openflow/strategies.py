@@ -119,7 +119,7 @@ notes = st.binary(max_size=20).map(lambda data: a.Note(data + bytes((6 - len(dat
 common_actions = st.one_of(
     st.builds(a.Output, out_ports, u16),
     st.builds(a.OutputReg, subfields(), u16),
-    st.builds(a.OutputTruncated, ordinary_ports, u32),
+    st.builds(a.OutputTruncated, ordinary_ports, st.integers(14, 0xFFFFFFFF)),
     st.builds(a.Controller, u16, u16, st.integers(0, 5), st.binary(max_size=20)),
     st.builds(a.SetQueue, u32),
     st.builds(a.PopQueue),

@@ -82,6 +82,7 @@ BAD = [
     (1, nicira(7, struct.pack(">H", 15) + bytes(4) + bytes(8)), "OFPBAC_BAD_SET_TYPE"),
     (1, nicira(15, struct.pack(">H", 31) + REG0 + struct.pack(">H", 0) + b"\0\0\0\0\0\1"), "NXBRC_MUST_BE_ZERO"),
     (1, nicira(27, struct.pack(">H", 0) + REG0 + struct.pack(">HHI", 33, 0, 0)), "OFPBAC_BAD_SET_LEN"),
+    (1, nicira(39, struct.pack(">HI", 1, 13)), "OFPBAC_BAD_ARGUMENT"),
     (1, nicira(21, struct.pack(">H4x", 0)), "OFPBAC_BAD_LEN"),
     (1, nicira(21, struct.pack(">H4x", 9)), "OFPBAC_BAD_LEN"),
     (1, nicira(37, bytes(6) + struct.pack(">HHxxxx", 4, 4)), "OFPBPC_BAD_TYPE"),

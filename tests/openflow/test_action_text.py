@@ -85,6 +85,7 @@ def test_later_versions_pop():
         ("output", "output: nothing: unknown port"),
         ("output:nope", "output:nope: nope: unknown port"),
         ("output(port=3)", "incomplete output"),
+        ("output(port=3,max_len=13)", "13: max_len is too small (expected at least 14)"),
         ("mod_vlan_vid:5000", "mod_vlan_vid:5000: 5000: not a valid VLAN VID"),
         ("mod_vlan_pcp:8", "not a valid VLAN PCP"),
         ("mod_nw_tos:3", "expected a multiple of 4"),

@@ -287,22 +287,6 @@ def test_stock_client_understands_every_message(version, data):
     assert "***" not in shown
 
 
-@needs_ofctl
-def test_stock_client_prints_table_features():
-    kinds = mp.TablePropertyKind
-    oxms = (0x80000004, 0x80000606, 0x80000A02)
-    properties = [mp.TableProperty(kind, (1, 4)) for kind in (kinds.INSTRUCTIONS, kinds.INSTRUCTIONS_MISS)]
-    properties += [mp.TableProperty(kind, (1, 2, 3)) for kind in (kinds.NEXT_TABLES, kinds.NEXT_TABLES_MISS)]
-    properties += [mp.TableProperty(kinds(number), (0, 25)) for number in (4, 5, 6, 7)]
-    properties += [mp.TableProperty(kinds(number), oxms) for number in (8, 10, 12, 13, 14, 15)]
-    table = mp.TableFeatures(0, "classifier", max_entries=1000000, properties=tuple(properties))
-    shown = ofp_print(encode(mp.TableFeaturesReply((table,)), OF13, 1))
-    assert 'table 0 ("classifier"):' in shown
-    assert "max_entries=1000000" in shown
-    assert "instructions: apply_actions,goto_table" in shown
-    assert "actions: output set_field" in shown
-
-
 @pytest.mark.parametrize(
     ("version", "dialect"), [(OF10, STANDARD), (OF10, NXM), (3, STANDARD), (OF13, STANDARD), (5, STANDARD)]
 )

@@ -2,8 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jackfield.flow.match import Match
 from jackfield.openflow.codec import encode
 from jackfield.openflow.connection import Closed, Connection, Negotiated, Received, Refused
+from jackfield.openflow.dialect import Dialect
 from jackfield.openflow.messages import (
     BarrierReply,
     BarrierRequest,
@@ -11,6 +13,9 @@ from jackfield.openflow.messages import (
     EchoRequest,
     ErrorMsg,
     FeaturesRequest,
+    FlowMod,
+    FlowModCommand,
+    FlowModTableId,
     Hello,
 )
 from tests.openflow.strategies import needs_ofctl, ofp_print
@@ -103,6 +108,31 @@ def test_bytes_may_come_in_any_pieces(cuts):
         events += other.receive(data[place : place + cut], 0)
         place += cut
     assert events == [Received(xid, FeaturesRequest()) for xid in xids]
+
+
+def test_events_one_at_a_time():
+    one, other = opened({1})
+    one.send(FeaturesRequest(), 5)
+    one.send(EchoRequest(b"x"), 6)
+    one.send(BarrierRequest(), 7)
+    other.feed(one.to_send(), 0)
+    assert other.next_event() == Received(5, FeaturesRequest())
+    assert other.request == encode(FeaturesRequest(), 1, 5)
+    assert other.to_send() == b"", "the echo request behind it has not had its turn"
+    assert other.next_event() == Received(7, BarrierRequest())
+    assert other.to_send() == encode(EchoReply(b"x"), 1, 6)
+    assert other.next_event() is None
+
+
+def test_change_of_dialect_counts_from_the_next_message():
+    one, other = opened({1})
+    one.send(FlowModTableId(True))
+    one.dialect = Dialect(table_id=True)
+    one.send(FlowMod(FlowModCommand.ADD, Match(), table_id=3))
+    other.feed(one.to_send(), 0)
+    assert other.next_event().message == FlowModTableId(True)
+    other.dialect = Dialect(table_id=True)
+    assert other.next_event().message.table_id == 3
 
 
 def test_what_cannot_be_understood_is_answered_and_the_connection_lives_on():

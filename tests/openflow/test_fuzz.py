@@ -87,7 +87,7 @@ def _read(data, version, dialect):
         reply = error_reply(error, version, data)
         assert decode(reply, version)[0] == int.from_bytes(data[4:8], "big")
         return
-    # Not everything can be written in the form it came in (a flow format may not be chosen), but nothing else may happen.
+    # Not everything can be written in the form it came in (the dialect may have another), but nothing else may happen.
     with contextlib.suppress(ValueError):
         again = encode(message, version, xid, dialect)
         assert decode(again, version, dialect)[0] == xid

@@ -258,6 +258,13 @@ def _read_output_reg2(b: bytes) -> Action:
     return a.OutputReg(_packed_subfield(b, 10, 14, dst=False), _u16(b, 12))
 
 
+def _read_output_truncated(b: bytes) -> Action:
+    max_len = _u32(b, 12)
+    if max_len < a.MIN_TRUNCATED_LEN:
+        raise OpenFlowError("OFPBAC_BAD_ARGUMENT", f"packet cut to {max_len} bytes")
+    return a.OutputTruncated(from_of10(_u16(b, 10)), max_len)
+
+
 def _read_resubmit_table(b: bytes) -> Action:
     return a.Resubmit(from_of10(_u16(b, 10)), _u8(b, 12))
 
@@ -334,7 +341,7 @@ _READ_NX: Final[dict[int, ReadRule | str]] = {
     32: ReadRule(24, _read_output_reg2),
     33: ReadRule(16, lambda b: _read_value_entry(b, 10), longer=True, last=OF14),
     37: ReadRule(16, _read_controller2, longer=True),
-    39: ReadRule(16, lambda b: a.OutputTruncated(from_of10(_u16(b, 10)), _u32(b, 12))),
+    39: ReadRule(16, _read_output_truncated),
     40: "OFPBAC_BAD_OUT_GROUP",
     # Known, and kept for the issues that build what they need: multipath, bundles, learn, fin_timeout, sample,
     # conjunction, connection tracking, clone, encapsulation, check_pkt_larger, delete_field.

@@ -127,6 +127,8 @@ def _parse_output(text: str, context: _Context) -> Action:
         if len(arguments) != 2:
             raise ValueError(f"{text}: incomplete output (expected port=PORT,max_len=BYTES)")
         max_len = _number(arguments["max_len"], 0xFFFFFFFF, "max_len")
+        if max_len < a.MIN_TRUNCATED_LEN:
+            raise ValueError(f"{max_len}: max_len is too small (expected at least {a.MIN_TRUNCATED_LEN})")
         return a.OutputTruncated(context.port(arguments["port"]), max_len)
     try:
         return _output_to(context.port(text))

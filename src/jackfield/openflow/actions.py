@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 CONTROLLER_MAX_LEN: Final = 0xFFFF
 """`max_len` that asks for the whole packet (OFPCML_NO_BUFFER)."""
 
+MIN_TRUNCATED_LEN: Final = 14
+"""Smallest `OutputTruncated.max_len`: an Ethernet header."""
+
 RESUBMIT_IN_PORT: Final = OfPort(0xFFFFFFF8)
 """`Resubmit.in_port` that keeps the packet's own in_port (OFPP_IN_PORT)."""
 
