@@ -22,7 +22,7 @@ _RULES = [
     "ip,nw_src=10.0.0.0/8,actions=mod_nw_dst:1.2.3.4,dec_ttl(1,2),output:1",
     "tcp,in_port=1,tp_dst=80,reg0=5/0xff,actions=load:5->NXM_NX_REG1[0..3],move:reg0[]->reg1[],resubmit(,5),note:01",
     "dl_vlan=5,actions=controller(id=3,userdata=01.02.03),push:reg0[],pop:reg1[],output:reg0[],set_queue:5",
-    "ipv6,ipv6_src=fe80::1,actions=set_field:5->reg0,set_field:1/1->metadata,output(port=3,max_len=9)",
+    "ipv6,ipv6_src=fe80::1,actions=set_field:5->reg0,set_field:1/1->metadata,output(port=3,max_len=99)",
 ]
 
 
