@@ -12,9 +12,10 @@ def make_switch() -> Iterator[Callable[[str], Switch]]:
     fake_dpif.register()
     clock = Clock(held_at=1_000_000)
     switches: list[Switch] = []
+    wakes = [0]
 
     def make(name: str = "br0") -> Switch:
-        switches.append(Switch(clock, name))
+        switches.append(Switch(clock, name, wakes))
         return switches[-1]
 
     yield make

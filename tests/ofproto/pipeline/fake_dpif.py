@@ -93,7 +93,7 @@ class FakeDpif(Dpif):
     def port_add(self, netdev: Any, port_no: DpPort | None = None) -> DpPort:
         if netdev.name in self.numbers.values():
             raise refuse(errno.EEXIST, f"{netdev.name} is there")
-        number = DpPort(10 + len(self.numbers)) if port_no is None else port_no
+        number = DpPort(max(self.numbers, default=9) + 1) if port_no is None else port_no
         self.numbers[number] = netdev.name
         return number
 
@@ -248,7 +248,9 @@ class FakeConnections:
 class Switch:
     """Stands for an `Ofproto`, with what tests like to say."""
 
-    def __init__(self, clock: Clock, name: str = "br0") -> None:
+    def __init__(self, clock: Clock, name: str = "br0", wakes: list[int] | None = None) -> None:
+        #: How often any of the switches was woken, in a list that they share.
+        self.wakes = [0] if wakes is None else wakes
         self.type = "fake"
         self.name = name
         self.clock = clock
@@ -257,7 +259,6 @@ class Switch:
         self.settings = Settings()
         self.fragments = FragmentHandling.NORMAL
         self.ports: dict[int, FakePort] = {}
-        self.woken = 0
         self.provider = PipelineProvider(cast(Any, self))
         self.provider.construct()
 
@@ -270,10 +271,15 @@ class Switch:
         return cast(FakeDpif, self.provider.backer.dpif)
 
     def wake_provider(self) -> None:
-        self.woken += 1
+        self.wakes[0] += 1
 
     def run(self) -> int | None:
-        return self.provider.run()
+        """As the switch does: again as long as the provider asks for it."""
+        while True:
+            woken = self.wakes[0]
+            again = self.provider.run()
+            if self.wakes[0] == woken:
+                return again
 
     def add_port(self, number: int, name: str | None = None, peer: str | None = None, **settings: Any) -> FakePort:
         netdev = FakeNetdev(name or f"p{number}")

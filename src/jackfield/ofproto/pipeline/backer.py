@@ -152,7 +152,7 @@ class Backer:
             if port.peer is not None:
                 other, port.peer = port.peer, None
                 other.peer = None
-                self.revalidator.topic_changed(other.topic)
+                other.bridge.port_changed(other)
             return
         number = port.dp_port
         if number is not None and self.ports.pop(number, None) is not None:
@@ -167,19 +167,19 @@ class Backer:
         if port.peer_name == peer_name:
             return
         if port.peer is not None:
-            self.revalidator.topic_changed(port.peer.topic)
+            port.peer.bridge.port_changed(port.peer)
             port.peer.peer = None
             port.peer = None
         port.peer_name = peer_name
         self._join_patches(port)
-        self.revalidator.topic_changed(port.topic)
+        port.bridge.port_changed(port)
 
     def _join_patches(self, port: XPort) -> None:
         """Two patch ports that name each other are joined."""
         peer = self._patches.get(port.peer_name or "")
         if peer is not None and peer is not port and peer.peer_name == port.name:
             port.peer, peer.peer = peer, port
-            self.revalidator.topic_changed(peer.topic)
+            peer.bridge.port_changed(peer)
 
     def poll_device(self, wanted: dict[str, XPort]) -> str | None:
         """One device out of `wanted` that changed in the datapath, "" for "any", None for none."""
