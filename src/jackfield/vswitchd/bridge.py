@@ -68,7 +68,8 @@ class Bridge:
         self.ofproto.on_port_change = self._settle
         connections = self.ofproto.connections
         connections.fail_mode = self.config.fail_mode
-        await connections.listen(self._rundir / f"{self.config.name}.mgmt", self._rundir / f"{self.config.name}.snoop")
+        name = self.config.name
+        await connections.listen(str(self._rundir / f"{name}.mgmt"), str(self._rundir / f"{name}.snoop"))
         await connections.set_controllers(self.config.controllers, self._tls)
 
     async def stop(self) -> None:
