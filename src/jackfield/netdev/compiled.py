@@ -121,7 +121,7 @@ IO_DIRTY_USED: Final = 7
 """Queues with something pending."""
 IO_RECIRC_USED: Final = 8
 IO_ROW: Final = 9
-"""The packet at which `jit_actions.execute` stopped."""
+"""The packet that `jit_actions.execute` works on or stopped at, -1 for none."""
 IO_PC: Final = 10
 IO_DEPTH: Final = 11
 IO_USERSPACE: Final = 12
@@ -144,6 +144,8 @@ IO_RX_LENGTH: Final = 20
 """Scratch: a length that a system call gave."""
 IO_KEYS: Final = 21
 """Index in the arena of the key of row 0; the keys of the others follow."""
+IO_RECIRC_TAKEN: Final = 22
+"""How many of the rows that wait for recirculation were taken."""
 IO_META: Final = 32
 IO_STACK: Final = IO_META + ROWS * META_WORDS
 STACK_WORDS: Final = 3
@@ -229,6 +231,7 @@ def init_io_area(arena: Arena, io: int, buffers: Bytes, seed: int = 1) -> None:
         raise ValueError(f"need {BUFFER_BYTES} bytes and {IO_WORDS} words from index {io} on")
     arena[io : io + IO_WORDS] = 0
     arena[io + IO_BUFFERS] = buffers.ctypes.data
+    arena[io + IO_ROW] = -1
     arena[io + IO_RANDOM] = (seed & 0x7FFF_FFFF_FFFF_FFFF) or 1
     for row in range(ROWS):
         meta = io + IO_META + row * META_WORDS

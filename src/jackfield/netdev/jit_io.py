@@ -30,6 +30,7 @@ from jackfield.netdev.compiled import (
     IO_MSG,
     IO_PENDING,
     IO_PENDING_USED,
+    IO_RECIRC_TAKEN,
     IO_RECIRC_USED,
     IO_ROW,
     IO_SPARE_USED,
@@ -147,6 +148,7 @@ def rx(arena: Any, buffers: Any, io: int, q: int, limit: int) -> Any:
     arena[io + IO_BIG_USED] = 0
     arena[io + IO_SPARE_USED] = 0
     arena[io + IO_RECIRC_USED] = 0
+    arena[io + IO_RECIRC_TAKEN] = 0
     arena[io + IO_ROW] = -1
     kind = arena[q + QUEUE_KIND]
     if kind == _PACKET_SOCKET:
@@ -328,7 +330,7 @@ def _receive_copy(arena: Any, buffers: Any, io: int, q: int, meta: int) -> Any:
 
 @njit(nogil=True, cache=True, _nrt=False)
 def _rx_tap(arena: Any, buffers: Any, io: int, q: int, limit: int) -> Any:
-    """Read from /dev/net/tun: into the row, and what is too long for it into big memory, where the beginning follows."""
+    """Read from /dev/net/tun: into the row, and what does not fit into big memory, where the beginning follows."""
     fd = arena[q + _TAP_FD]
     iov = io + IO_IOV
     iov_address = arena.ctypes.data + 8 * iov

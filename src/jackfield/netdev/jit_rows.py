@@ -23,6 +23,7 @@ from jackfield.netdev.compiled import (
     IO_DEPTH,
     IO_META,
     IO_RECIRC,
+    IO_RECIRC_TAKEN,
     IO_RECIRC_USED,
     IO_ROW,
     IO_SPARE_USED,
@@ -99,7 +100,7 @@ def release_spares(arena: Any, io: int) -> None:
     last = arena[io + IO_ROW]
     for i in range(arena[io + IO_DEPTH]):
         last = max(last, arena[io + IO_STACK + i * STACK_WORDS])
-    for i in range(arena[io + IO_RECIRC_USED]):
+    for i in range(arena[io + IO_RECIRC_TAKEN], arena[io + IO_RECIRC_USED]):
         last = max(last, arena[io + IO_RECIRC + i])
     if last < BATCH:
         arena[io + IO_SPARE_USED] = 0
