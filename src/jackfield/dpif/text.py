@@ -7,7 +7,7 @@ packet's key can say, so the flow's key is given along.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from jackfield.dpif.actions import (
@@ -51,15 +51,27 @@ _TCP_FLAG_LETTERS: Final = (
 _GUESSES: Final = ((0x0800, 6), (0x86DD, 6), (0x0806, 1), (0x0800, 17), (0x86DD, 58), (0x8847, 0))
 
 
-def format_actions(actions: DpActions, key: int | None = None, ports: Mapping[DpPort, str] | None = None) -> str:
+def format_userspace(action: Userspace) -> str:
+    """A `Userspace` action, what is in its userdata unread."""
+    userdata = f",userdata({action.userdata.hex()})" if action.userdata else ""
+    return f"userspace(pid={action.pid}{userdata}{',actions' if action.actions_wanted else ''})"
+
+
+def format_actions(
+    actions: DpActions,
+    key: int | None = None,
+    ports: Mapping[DpPort, str] | None = None,
+    userspace: Callable[[Userspace], str] = format_userspace,
+) -> str:
     """The text of an action list.
 
     Args:
         actions: the list; an empty one drops.
         key: of the flow; None where there is none.
         ports: names to print for ports.
+        userspace: writes `Userspace` actions, for one who can read their userdata.
     """
-    return ",".join(_format(action, key, ports or {}) for action in actions) or "drop"
+    return ",".join(_format(action, key, ports or {}, userspace) for action in actions) or "drop"
 
 
 def format_flow(flow: DpFlow, now: int, ports: Mapping[DpPort, str] | None = None, *, verbose: bool = False) -> str:
@@ -96,12 +108,14 @@ def format_tcp_flags(flags: int) -> str:
     return "".join(letter for bit, letter in _TCP_FLAG_LETTERS if flags & bit) or "none"
 
 
-def _format(action: DpAction, key: int | None, ports: Mapping[DpPort, str]) -> str:
+def _format(
+    action: DpAction, key: int | None, ports: Mapping[DpPort, str], userspace: Callable[[Userspace], str]
+) -> str:
     match action:
         case Output(port):
             return ports.get(port, str(port))
         case Userspace():
-            return _format_userspace(action)
+            return userspace(action)
         case SetMasked(value, mask):
             return ",".join(f"set({part})" for part in _set_attributes(value, mask, key))
         case PushVlan(tpid, tci):
@@ -117,18 +131,11 @@ def _format(action: DpAction, key: int | None, ports: Mapping[DpPort, str]) -> s
             return f"recirc({recirc_id:#x})"
         case Sample(probability, actions):
             percentage = f"{100 * probability / _EVERY:.1f}"
-            return f"sample(sample={percentage}%,actions({format_actions(actions, key, ports)}))"
+            return f"sample(sample={percentage}%,actions({format_actions(actions, key, ports, userspace)}))"
         case Clone(actions):
-            return f"clone({format_actions(actions, key, ports)})"
+            return f"clone({format_actions(actions, key, ports, userspace)})"
         case Drop():
             return "drop"
-
-
-def _format_userspace(action: Userspace) -> str:
-    text = f"userspace(pid={action.pid}"
-    if action.userdata:
-        text += f",userdata({action.userdata.hex()})"
-    return text + (",actions)" if action.actions_wanted else ")")
 
 
 def _set_attributes(value: int, mask: int, key: int | None) -> Iterator[str]:
