@@ -73,9 +73,12 @@ def matches(draw, metadata=True):
         match = match.with_field(f.NW_PROTO, proto)
         icmp = (f.ICMP_TYPE, f.ICMP_CODE) if proto == 1 else (f.ICMPV6_TYPE, f.ICMPV6_CODE)
         fields += draw(st.lists(st.sampled_from(_TRANSPORT.get(proto, icmp)), max_size=2, unique=True))
-    vlan = draw(st.sampled_from(["any", "none", "vid", "pcp", "both"]))
+    vlan = draw(st.sampled_from(["any", "none", "vid", "pcp", "both", "bits"]))
     if vlan == "none":
         match = match.with_field(f.VLAN_TCI, 0, 0x1FFF)
+    elif vlan == "bits":
+        mask = draw(u16)
+        match = match.with_field(f.VLAN_TCI, draw(u16) & mask, mask)
     elif vlan != "any":
         vid_mask = 0xFFF if vlan != "pcp" else 0
         pcp_mask = 0xE000 if vlan != "vid" else 0

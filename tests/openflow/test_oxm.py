@@ -72,7 +72,7 @@ def test_all_ones_mask_is_exact_even_where_no_mask_is_allowed():
     [
         ("7fff0004 00000000", "OFPBMC_BAD_FIELD"),
         ("ffff0008 12345678 00000000", "OFPBMC_BAD_FIELD"),
-        ("80000a01 08", "OFPBMC_BAD_LEN"),
+        ("80000a01 08", "OFPBMC_BAD_FIELD"),
         ("80000a02 08", "OFPBMC_BAD_LEN"),
         ("80000a", "OFPBMC_BAD_LEN"),
         ("ffff0002 0000", "OFPBMC_BAD_LEN"),
@@ -84,7 +84,10 @@ def test_all_ones_mask_is_exact_even_where_no_mask_is_allowed():
         ("80001604 0a000001 80000a02 0800", "OFPBMC_BAD_PREREQ"),
         ("80000a02 0800 80000a02 0800", "OFPBMC_DUP_FIELD"),
         ("80000a02 0800 00000602 0800", "OFPBMC_DUP_FIELD"),
-        ("00013c08 0000000000000001", "OFPBMC_BAD_LEN"),
+        ("00013c08 0000000000000001", "OFPBMC_BAD_FIELD"),
+        ("80000004 0000ff00", "OFPBMC_BAD_VALUE"),
+        ("80000004 00012345", "OFPBMC_BAD_VALUE"),
+        ("80000004 ffffff05", "OFPBMC_BAD_VALUE"),
     ],
 )
 def test_errors(text, name):
@@ -100,6 +103,14 @@ def test_value_bits_outside_the_mask_are_found_by_a_plan_too():
     oxm.decode_match(good)
     with pytest.raises(OpenFlowError, match="OFPBMC_BAD_WILDCARDS"):
         oxm.decode_match(bad)
+
+
+def test_ports_that_are_none_are_found_after_a_plan_too():
+    oxm.decode_match(entries("80000004 00000005"))
+    oxm.decode_match(entries("80000004 fffffffe"))
+    for number in ("0000ff05", "00010005", "fffffff0", "ff000005"):
+        with pytest.raises(OpenFlowError, match="OFPBMC_BAD_VALUE"):
+            oxm.decode_match(entries("80000004" + number))
 
 
 def test_prerequisite_is_checked_by_a_plan_too():

@@ -13,16 +13,15 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from jackfield.flow.fields import Field
-from jackfield.flow.ports import OFPP_MAX, OfPort, from_of10
+from jackfield.flow.ports import OfPort, from_of10
 from jackfield.flow.subfield import Subfield
 from jackfield.openflow import actions as a
 from jackfield.openflow.actions import Action
 from jackfield.openflow.dialect import OF10, OF11, OF12, OF13, OF14, OF15
 from jackfield.openflow.errors import NX, ONF, OpenFlowError
-from jackfield.openflow.oxm import field_from_wire, read_header, value_limit
+from jackfield.openflow.oxm import field_from_wire, is_port, read_header, value_limit
 
 EXPERIMENTER_TYPE: Final = 0xFFFF
-_FIRST_RESERVED: Final = 0xFFFFFFF8
 
 
 class ReadRule(NamedTuple):
@@ -44,7 +43,7 @@ def port_from_of11(number: int) -> OfPort:
     Raises:
         OpenFlowError: OFPBAC_BAD_OUT_PORT, the number lies between the ordinary and the reserved ones.
     """
-    if OFPP_MAX <= number < _FIRST_RESERVED:
+    if not is_port(number):
         raise OpenFlowError("OFPBAC_BAD_OUT_PORT", f"port {number:#x}")
     return OfPort(number)
 

@@ -13,13 +13,14 @@ from typing import Any, Final
 from jackfield.flow import fields as f
 from jackfield.flow.fields import Field
 from jackfield.flow.match import Match
-from jackfield.flow.ports import OFPP_CONTROLLER, OFPP_IN_PORT, OFPP_LOCAL, OFPP_MAX, OFPP_NONE, OFPP_UNSET, OfPort
+from jackfield.flow.ports import OFPP10_MAX, OFPP_CONTROLLER, OFPP_IN_PORT, OFPP_LOCAL, OFPP_NONE, OFPP_UNSET, OfPort
 from jackfield.flow.prerequisites import Prerequisite
 from jackfield.openflow import actions as a
 from jackfield.openflow.actions import Action
 from jackfield.openflow.dialect import OF10, OF12
 from jackfield.openflow.errors import OpenFlowError
 from jackfield.openflow.messages import ALL_TABLES
+from jackfield.openflow.oxm import is_port
 
 N_TABLES: Final = 254
 """Tables that flows can be in and go to."""
@@ -61,7 +62,7 @@ def check_out_port(port: OfPort) -> None:
     Raises:
         OpenFlowError: OFPBAC_BAD_OUT_PORT.
     """
-    if port in (OFPP_NONE, OFPP_UNSET) or OFPP_MAX <= port < OFPP_UNSET:
+    if port in (OFPP_NONE, OFPP_UNSET) or not is_port(port):
         raise OpenFlowError("OFPBAC_BAD_OUT_PORT", f"port {port:#x}")
 
 
@@ -71,7 +72,7 @@ def _check_output(action: a.Output | a.OutputTruncated, _state: _State) -> None:
 
 def _check_enqueue(action: a.Enqueue, _state: _State) -> None:
     port = action.port
-    if port >= OFPP_MAX and port not in (OFPP_IN_PORT, OFPP_LOCAL):
+    if port >= OFPP10_MAX and port not in (OFPP_IN_PORT, OFPP_LOCAL):
         raise OpenFlowError("OFPBAC_BAD_OUT_PORT", f"queue of port {port:#x}")
 
 
@@ -207,7 +208,7 @@ def check_packet_out(actions: tuple[Action, ...], in_port: OfPort, version: int)
     Raises:
         OpenFlowError: OFPBRC_BAD_PORT, the in_port is none a packet can come from; OFPBAC_BAD_OUT_PORT.
     """
-    if in_port >= OFPP_MAX and in_port not in (OFPP_LOCAL, OFPP_CONTROLLER, OFPP_NONE):
+    if in_port >= OFPP10_MAX and in_port not in (OFPP_LOCAL, OFPP_CONTROLLER, OFPP_NONE):
         raise OpenFlowError("OFPBRC_BAD_PORT", f"in_port {in_port:#x}")
     for action in actions:
         if isinstance(action, a.Output | a.OutputTruncated):

@@ -25,6 +25,7 @@ class Row:
         message: the message's type.
         number: its type number (or experimenter subtype, or multipart type) in versions `first` to `last`.
         length: bytes that a body has; at least, if `longer`.
+        step: what is longer is so by a multiple of this many bytes.
     """
 
     message: type[Message]
@@ -35,6 +36,7 @@ class Row:
     longer: bool = False
     first: int = OF10
     last: int = OF15
+    step: int = 1
 
     def check_length(self, body: bytes) -> None:
         """Hold a body to the row's length.
@@ -43,7 +45,7 @@ class Row:
             OpenFlowError: OFPBRC_BAD_LEN.
         """
         n_bytes = len(body)
-        if n_bytes < self.length or (n_bytes > self.length and not self.longer):
+        if n_bytes < self.length or (n_bytes > self.length and not self.longer) or (n_bytes - self.length) % self.step:
             at_least = "at least " if self.longer else ""
             raise OpenFlowError(
                 "OFPBRC_BAD_LEN", f"{self.message.__name__} body of {n_bytes} bytes, expected {at_least}{self.length}"

@@ -216,7 +216,7 @@ def _decode_match_of_add(entries: bytes) -> Match:
         return decode_match(entries)
     except OpenFlowError as error:
         # A cookie is the one entry that requests may have and additions may not, and has an error of its own.
-        if error.name == "OFPBMC_BAD_LEN" and decode_match_and_cookie(entries)[2]:
+        if error.name == "OFPBMC_BAD_FIELD" and decode_match_and_cookie(entries)[2]:
             raise OpenFlowError("NXBRC_NXM_INVALID", "an added flow cannot match on a cookie") from error
         raise
 
@@ -443,12 +443,25 @@ def _write_removed11(message: FlowRemoved, version: int, _dialect: Dialect) -> b
 
 ROWS: Final = (
     Row(FlowRemoved, 11, _read_removed10, _write_removed10, MATCH_LEN + _REMOVED10.size, last=OF10),
-    Row(FlowRemoved, 11, _read_removed11, _write_removed11, _REMOVED11.size, longer=True, first=OF12, last=OF14),
-    Row(FlowMod, 14, _read_flow_mod10, _write_flow_mod10, MATCH_LEN + _FLOW_MOD10.size, longer=True, last=OF10),
-    Row(FlowMod, 14, _read_flow_mod11, _write_flow_mod11, _FLOW_MOD11.size, longer=True, first=OF12),
+    Row(
+        FlowRemoved, 11, _read_removed11, _write_removed11, _REMOVED11.size, longer=True, first=OF12, last=OF14, step=8
+    ),
+    Row(FlowMod, 14, _read_flow_mod10, _write_flow_mod10, MATCH_LEN + _FLOW_MOD10.size, longer=True, last=OF10, step=8),
+    Row(FlowMod, 14, _read_flow_mod11, _write_flow_mod11, _FLOW_MOD11.size, longer=True, first=OF12, step=8),
 )
 
 NICIRA_ROWS: Final = (
-    Row(FlowMod, NXT_FLOW_MOD, _read_flow_mod_nx, _write_flow_mod_nx, _FLOW_MOD_NX.size, longer=True, last=OF10),
-    Row(FlowRemoved, NXT_FLOW_REMOVED, _read_removed_nx, _write_removed_nx, _REMOVED_NX.size, longer=True, last=OF10),
+    Row(
+        FlowMod, NXT_FLOW_MOD, _read_flow_mod_nx, _write_flow_mod_nx, _FLOW_MOD_NX.size, longer=True, last=OF10, step=8
+    ),
+    Row(
+        FlowRemoved,
+        NXT_FLOW_REMOVED,
+        _read_removed_nx,
+        _write_removed_nx,
+        _REMOVED_NX.size,
+        longer=True,
+        last=OF10,
+        step=8,
+    ),
 )

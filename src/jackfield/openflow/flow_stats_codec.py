@@ -372,6 +372,7 @@ def _request_rows(kind: type[FlowStatsRequest] | type[AggregateRequest], number:
             longer=True,
             first=OF12,
             last=OF14,
+            step=8,
         ),
     )
 
@@ -385,6 +386,7 @@ def _nicira_request_row(kind: type[FlowStatsRequest] | type[AggregateRequest], n
         _REQUEST_NX.size,
         longer=True,
         last=OF10,
+        step=8,
     )
 
 

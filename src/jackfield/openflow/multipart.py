@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from jackfield.flow.ports import OFPP_ANY, OfPort
 from jackfield.openflow.messages import (
@@ -26,9 +26,6 @@ from jackfield.openflow.messages import (
 if TYPE_CHECKING:
     from jackfield.flow.match import Match
     from jackfield.openflow.actions import Action
-
-DESCRIPTION_LEN: Final = 256
-"""Bytes of each description string with its final zero; the serial number has 32."""
 
 
 @dataclass(frozen=True, slots=True)

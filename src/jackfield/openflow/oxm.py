@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from jackfield.flow import fields as f
 from jackfield.flow.fields import Field, Masking, OxmId
 from jackfield.flow.match import Match
-from jackfield.flow.ports import OfPort, from_of10, to_of10
+from jackfield.flow.ports import OFPP10_MAX, OFPP_UNSET, OfPort, from_of10, to_of10
 from jackfield.flow.prerequisites import REQUIRED_MASK, met_by_match
 from jackfield.openflow.dialect import OF12
 from jackfield.openflow.errors import OpenFlowError
@@ -35,6 +35,9 @@ _ALL_ONES64: Final = 0xFFFFFFFFFFFFFFFF
 # Values that a field can have where that is less than its bits say.
 _VALUE_LIMITS: Final = {f.NW_FRAG: 3}
 
+# Fields of 32 bits whose values are port numbers.
+_PORTS: Final = (f.IN_PORT_OXM, f.ACTSET_OUTPUT)
+
 # What OXM says in other pieces than a match is made of.
 _OXM_PARTS: Final[dict[Field, tuple[Field, ...]]] = {
     f.IN_PORT: (f.IN_PORT_OXM,),
@@ -44,6 +47,11 @@ _OXM_PARTS: Final[dict[Field, tuple[Field, ...]]] = {
 
 _MAX_PLANS: Final = 4096
 _MAX_SHAPES_PER_LENGTH: Final = 8
+
+
+def is_port(number: int) -> bool:
+    """Whether a 32-bit number is a port's, ordinary or reserved; what lies between has no 16-bit form and is none."""
+    return number < OFPP10_MAX or number >= OFPP_UNSET
 
 
 def exact_mask(field: Field) -> int:
@@ -81,8 +89,7 @@ def read_header(data: bytes, pos: int, end: int) -> Header | None:
     """The entry header at `pos`, None when no field has its number.
 
     Raises:
-        OpenFlowError: OFPBMC_BAD_LEN, the header or what it announces goes past `end`, or its length is not the
-        field's.
+        OpenFlowError: OFPBMC_BAD_LEN, the header goes past `end`.
     """
     if end - pos < 4:
         raise OpenFlowError("OFPBMC_BAD_LEN", f"{end - pos} bytes left, a header needs 4")
@@ -237,8 +244,10 @@ def _read_entry(data: bytes, pos: int, header: Header) -> _Read:
     """Check one entry by itself; where it lies is counted in bits from the end, as in the integer of the sequence."""
     field, n_bytes = header.field, header.field.n_bytes
     start = pos + header.header_len
-    if header.payload_len != n_bytes << header.has_mask or start + header.payload_len > len(data):
-        raise OpenFlowError("OFPBMC_BAD_LEN", f"{field.name}: {header.payload_len} bytes")
+    if start + header.payload_len > len(data):
+        raise OpenFlowError("OFPBMC_BAD_LEN", f"{field.name}: {header.payload_len} bytes, {len(data) - start} left")
+    if header.payload_len != n_bytes << header.has_mask:
+        raise OpenFlowError("OFPBMC_BAD_FIELD", f"{field.name} of {header.payload_len} bytes")
     value = int.from_bytes(data[start : start + n_bytes], "big")
     value_pos = 8 * (len(data) - start - n_bytes)
     mask, mask_pos = exact_mask(field), None
@@ -252,7 +261,7 @@ def _read_entry(data: bytes, pos: int, header: Header) -> _Read:
             raise OpenFlowError("OFPBMC_BAD_MASK", f"{field.name} may not be masked")
         if not exact:
             mask = wire_mask & exact_mask(field)
-    if value & ~value_limit(field):
+    if value & ~value_limit(field) or (field in _PORTS and mask and not is_port(value)):
         raise OpenFlowError("OFPBMC_BAD_VALUE", f"{field.name}: {value:#x}")
     return _Read(field, mask << field.offset, value_pos, mask_pos)
 
@@ -272,6 +281,9 @@ def _remember_reads(data: bytes, whole: int, match: Match, reads: list[_Read]) -
     port_pos = -1
     for field, mask, value_pos, _ in reads:
         free = (1 << 8 * field.n_bytes) - 1 & ~((required & field.mask) >> field.offset)
+        if field in _PORTS:
+            # The upper bytes say whether it is a port's number; among the reserved ones the lowest byte does too.
+            free = 0xFF if field.get(match.value) < OFPP10_MAX else 0
         deciding &= ~(free << value_pos)
         zeros |= (free & ~(mask >> field.offset & value_limit(field))) << value_pos
         if field is f.IN_PORT and mask:
@@ -361,7 +373,8 @@ def _entry_fields(match: Match, version: int) -> list[tuple[Field, int]]:
         parts: tuple[Field, ...] = (field,)
         if version >= OF12 and field in _OXM_PARTS:
             parts = _OXM_PARTS[field]
-            if field is f.VLAN_TCI and mask >> 13 and not match.allows(f.VLAN_PCP.prerequisite):
+            pcp_mask = mask >> 13
+            if field is f.VLAN_TCI and pcp_mask and (pcp_mask != 7 or not match.allows(f.VLAN_PCP.prerequisite)):
                 parts = (field,)
         for part in parts:
             part_mask = match.mask & part.mask

@@ -238,7 +238,7 @@ ROWS: Final = (
 
 NICIRA_ROWS: Final = (
     Row(PacketIn, NXT_PACKET_IN, _read_in_nx, _write_in_nx, _IN_NX.size, longer=True),
-    Row(PacketIn, NXT_PACKET_IN2, _read_in_nx2, _write_in_nx2, 0, longer=True),
+    Row(PacketIn, NXT_PACKET_IN2, _read_in_nx2, _write_in_nx2, 0, longer=True, step=8),
 )
 
 FORMATS: Final = {PacketInFormat.NXT_PACKET_IN: NXT_PACKET_IN, PacketInFormat.NXT_PACKET_IN2: NXT_PACKET_IN2}

@@ -55,11 +55,6 @@ def features_to_of10(features: PortFeature) -> int:
     return features & _FEATURES_SAME | features >> _FEATURES_SHIFT & _FEATURES10_MEDIA
 
 
-def port_number_length(version: int) -> int:
-    """Bytes of a port number."""
-    return 2 if version == OF10 else 4
-
-
 def _name(raw: bytes) -> str:
     return raw.split(b"\0", 1)[0].decode("utf-8", "replace")
 
