@@ -8,7 +8,6 @@ from jackfield.flow.ports import OFPP_LOCAL
 from jackfield.openflow.match10 import MATCH_LEN, decode_match10, encode_match10, fits_match10
 from tests.openflow.strategies import matches
 
-
 TAG = f.VLAN_CFI << f.VLAN_TCI.offset
 
 
