@@ -263,7 +263,7 @@ def test_table_statistics(switch: Switch, version: int) -> None:
     assert len(entries) == N_TABLES
     assert (entries[0].active_count, entries[2].lookup_count, entries[2].matched_count) == (1, 9, 4)
     if version == OF10:
-        assert [entry.name for entry in entries[:3]] == ["classifier", "table1", "two"]
+        assert [entry.name for entry in entries[:3]] == ["", "", "two"]
 
 
 def test_table_features(switch: Switch) -> None:

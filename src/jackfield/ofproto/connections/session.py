@@ -196,6 +196,11 @@ class Session:
             await waiting
         except OpenFlowError as error:
             self._refuse(error)
+        except Exception:  # a defect of ours ends this connection and nothing else
+            log.exception("%s: a request failed", self.name)
+            if self._stream is not None:
+                self._stream.abort()
+            return
         self._task = self._waiting = None
         self._work_off()
 
@@ -291,10 +296,14 @@ class Session:
         return self._stream is None or self._stream.queued > UNASKED_LIMIT
 
     def tell(self, message: Message) -> None:
-        """Send a message that was not asked for."""
-        if self._stream is not None and self.version:
+        """Send a message that was not asked for, if the version can say it at all."""
+        if self._stream is None or not self.version:
+            return
+        try:
             self.connection.send(message)
-            self._write()
+        except ValueError as error:
+            _limit.log(log, logging.WARN, "%s: cannot tell of %s: %s", self.name, type(message).__name__, error)
+        self._write()
 
     # -- the wire --------------------------------------------------------------------------------------------------
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from enum import Enum
 from functools import cache
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from jackfield.flow.fields import FIELDS, OXM_CLASS_EXPERIMENTER
+from jackfield.flow.fields import FIELDS, OXM_CLASS_EXPERIMENTER, Masking
 from jackfield.flow.ports import OFPP_ANY
 from jackfield.ofproto.tables import N_TABLES
 from jackfield.openflow import multipart as mp
@@ -54,11 +55,6 @@ def description(session: Session, _request: mp.DescRequest, xid: int) -> None:
 # Tables
 
 
-def table_name(table: Table) -> str:
-    """The table's name as controllers see it."""
-    return table.name or ("classifier" if table.table_id == 0 else f"table{table.table_id}")
-
-
 def table_stats(session: Session, _request: mp.TableStatsRequest, xid: int) -> None:
     """Counters of every table."""
     entries = (
@@ -67,7 +63,7 @@ def table_stats(session: Session, _request: mp.TableStatsRequest, xid: int) -> N
             active_count=table.n_flows,
             lookup_count=table.lookups,
             matched_count=table.matches,
-            name=table_name(table),
+            name=table.name,
             max_entries=MAX_ENTRIES if table.max_flows is None else table.max_flows,
         )
         for table in session.ofproto.tables
@@ -76,14 +72,24 @@ def table_stats(session: Session, _request: mp.TableStatsRequest, xid: int) -> N
         session.reply(mp.TableStatsReply(batch, more), xid)
 
 
+class _Use(Enum):
+    """What a list of OXM headers in a table's features is about."""
+
+    MATCH = "match"  #: may be matched on; the mask bit says whether by parts
+    WILDCARD = "wildcard"  #: may be left out
+    SET = "set"  #: actions may set it
+
+
 @cache
-def _headers(version: int, *, writable: bool) -> tuple[int, ...]:
-    """OXM headers of the fields that a match may have, or that actions may set."""
+def _headers(version: int, use: _Use) -> tuple[int, ...]:
+    """OXM headers of the fields of a list; experimenter fields, whose headers are longer, are left out."""
     headers = []
     for field in FIELDS:
         oxm = field.oxm_for(version)
-        if oxm is not None and oxm.oxm_class != OXM_CLASS_EXPERIMENTER and (field.writable or not writable):
-            headers.append(int.from_bytes(oxm.header(field.n_bytes)[:4], "big"))
+        if oxm is None or oxm.oxm_class == OXM_CLASS_EXPERIMENTER or (use is _Use.SET and not field.writable):
+            continue
+        masked = use is _Use.MATCH and field.masking is not Masking.EXACT
+        headers.append(int.from_bytes(oxm.header(field.n_bytes, masked), "big"))
     return tuple(dict.fromkeys(headers))
 
 
@@ -91,11 +97,11 @@ def _table_features(table: Table, version: int) -> mp.TableFeatures:
     kind = mp.TablePropertyKind
     last = table.table_id == N_TABLES - 1
     instructions = _INSTRUCTIONS_LAST if last else _INSTRUCTIONS
-    matchable, settable = _headers(version, writable=False), _headers(version, writable=True)
+    settable = _headers(version, _Use.SET)
     following = tuple(range(table.table_id + 1, N_TABLES))
     return mp.TableFeatures(
         table.table_id,
-        table_name(table),
+        table.name,
         max_entries=MAX_ENTRIES if table.max_flows is None else table.max_flows,
         properties=(
             mp.TableProperty(kind.INSTRUCTIONS, instructions),
@@ -104,8 +110,8 @@ def _table_features(table: Table, version: int) -> mp.TableFeatures:
             mp.TableProperty(kind.WRITE_SETFIELD, settable),
             mp.TableProperty(kind.APPLY_ACTIONS, _ACTIONS),
             mp.TableProperty(kind.APPLY_SETFIELD, settable),
-            mp.TableProperty(kind.MATCH, matchable),
-            mp.TableProperty(kind.WILDCARDS, matchable),
+            mp.TableProperty(kind.MATCH, _headers(version, _Use.MATCH)),
+            mp.TableProperty(kind.WILDCARDS, _headers(version, _Use.WILDCARD)),
         ),
     )
 
