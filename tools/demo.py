@@ -194,7 +194,7 @@ class Demo:
 
     def step(self, title: str, text: str) -> None:
         """Announce what comes next."""
-        console.print(f"\n[bold]{title}[/]  [dim]{text}[/]")
+        console.print(f"\n[bold]{title}[/]  [dim]{text}[/]", soft_wrap=True)
 
     def check(self, what: str, passed: object, detail: str) -> None:
         """Show one result."""

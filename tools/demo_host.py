@@ -11,6 +11,7 @@ Requests: ``{"do": "configure", "address": "10.0.0.1", "mac": "02:..."}``, ``{"d
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -72,7 +73,8 @@ class Host:
         datagrams.bind(("", port))
 
         def answer(connection: socket.socket) -> None:
-            with connection:
+            # A client that has measured enough resets the connection; that is no failure of the server's.
+            with connection, contextlib.suppress(ConnectionResetError):
                 connection.sendall(text.encode() + b"\n")
                 while connection.recv(1 << 20):
                     pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -93,12 +94,18 @@ def up(
         certificate=certificate,
         ca_cert=ca_cert,
     )
+    _load(datapath)
+    sys.exit(run(options, f"{DAEMON} (Jackfield) {__version__}", lambda service: _serve(service, config, home)))
+
+
+def _load(datapath: str) -> None:
+    """Import and compile what the switch needs, before the event loop starts: it takes longer than a loop may stall."""
+    importlib.import_module("jackfield.vswitchd.commands")
+    importlib.import_module("jackfield.ofproto.pipeline.provider")
     if datapath == "netdev":
-        # Before the event loop starts: loading the compiler alone takes longer than the loop may be away.
         from jackfield.dpif.userspace.warm import warm
 
         warm(progress=lambda text: click.echo(f"compiling: {text}", err=True))
-    sys.exit(run(options, f"{DAEMON} (Jackfield) {__version__}", lambda service: _serve(service, config, home)))
 
 
 async def _serve(service: Service, config: BridgeConfig, rundir: Path) -> None:
