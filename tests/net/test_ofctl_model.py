@@ -112,7 +112,7 @@ def test_flows_added_modified_and_deleted(serve: Callable[[str, Talk], None], ve
             "cookie=0x5, table=3, n_packets=0, n_bytes=0, idle_timeout=60, priority=7,tcp,nw_src=10.0.0.0/8"
             " actions=output:p1",
         ]
-        await s.ofctl("mod-flows", "ip,actions=2")
+        await s.ofctl("mod-flows", "table=3,cookie=0x5/-1,ip,actions=2")
         assert any("nw_src=10.0.0.0/8 actions=output:p2" in line for line in await s.flows())
         await s.ofctl("--strict mod-flows", "priority=2,arp,actions=NORMAL")
         assert any("arp actions=NORMAL" in line for line in await s.flows())

@@ -202,6 +202,11 @@ class Connection:
             return self._close(f"bad framing: {error}")
         return None
 
+    @property
+    def pending(self) -> int:
+        """Bytes fed that no event was made of yet."""
+        return self._framer.pending
+
     def end_of_stream(self) -> list[Event]:
         """The peer closed."""
         return [] if self._state is _State.CLOSED else [self._close("connection closed by peer")]

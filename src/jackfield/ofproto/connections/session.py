@@ -165,7 +165,7 @@ class Session:
             elif isinstance(event, Closed):
                 self._give_up(event.reason)
                 return
-            if time.perf_counter_ns() > deadline:
+            if time.perf_counter_ns() > deadline and self.connection.pending:
                 self._write()
                 self._stream.pause_receiving()
                 self._resume = asyncio.get_running_loop().call_soon(self._work_off)
