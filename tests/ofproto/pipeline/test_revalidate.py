@@ -30,7 +30,7 @@ def assert_true(switch: Switch, others: list[int]) -> None:
     assert len(backer.flows.searches) == sum(len(flow.searches) for flow in backer.flows.all())
 
 
-@pytest.mark.parametrize("seed", range(400))
+@pytest.mark.parametrize("seed", range(20))
 def test_megaflows_follow_every_change(make_switch: Callable[[str], Switch], seed: int) -> None:
     rnd = random.Random(seed)
     one, two = make_switch("br0"), make_switch("br1")

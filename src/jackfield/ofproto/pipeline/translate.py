@@ -124,6 +124,7 @@ class Translation:
         "resubmits",
         "stack",
         "stopped",
+        "stripped",
         "table_id",
         "topics",
         "version",
@@ -169,6 +170,8 @@ class Translation:
         self.depth = 0
         self.resubmits = 0
         self.stopped = False
+        #: A tag was taken off: whether putting one on gives the old one back depends on all of its bits.
+        self.stripped = False
         self.error: str | None = None
         self.in_action_set = False
         self.packet_out = False
@@ -260,6 +263,8 @@ class Translation:
 
     def commit(self) -> None:
         """Bring the datapath's packet to where the key is."""
+        if self.stripped:
+            self.wildcards |= k.VLAN_TAG
         if (self.base ^ self.key) & COMMITTED:
             self.wildcards = commit(self.base, self.key, self.wildcards, self.actions)
             self.base = self.key

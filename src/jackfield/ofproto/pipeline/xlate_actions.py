@@ -131,6 +131,7 @@ def strip_vlan(t: Translation, _argument: None) -> None:
         t.wildcards |= k.VLAN2_TAG if key & k.VLAN2_PRESENT else k.VLAN2_PRESENT
         t.key = pop_vlan(key)
         t.changed |= k.ANY_VLAN_TAG
+        t.stripped = True
 
 
 def add_vlan(t: Translation, tpid: int) -> None:

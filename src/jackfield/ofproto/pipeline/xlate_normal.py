@@ -113,7 +113,7 @@ def _flood(t: Translation, in_port: XPort, vlan: int) -> None:
     t.topics.append(bridge.flood_topic)
     plan = bridge.flood_plan(in_port, vlan)
     key = t.key
-    if not (t.base ^ key) & COMMITTED and len(t.actions) + len(plan.ports) < MAX_ACTIONS:
+    if not ((t.base ^ key) & COMMITTED or t.stripped) and len(t.actions) + len(plan.ports) < MAX_ACTIONS:
         ready = plan.plain_tagged if key & k.VLAN_VID else None if key & k.VLAN_PRESENT else plan.plain_untagged
         if ready is not None:
             t.actions.extend(ready)

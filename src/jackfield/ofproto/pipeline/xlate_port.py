@@ -38,7 +38,7 @@ def send(t: Translation, port: XPort) -> None:
     if port.output is None:
         _through_patch(t, port)
         return
-    if (t.base ^ t.key) & COMMITTED:
+    if (t.base ^ t.key) & COMMITTED or t.stripped:
         t.commit()
     t.emit(port.output)
 
