@@ -62,7 +62,7 @@ BAD = [
     (1, standard(2, b"\x08\0\0\0"), "OFPBAC_BAD_ARGUMENT"),
     (1, standard(8, b"\x01\0\0\0"), "OFPBAC_BAD_ARGUMENT"),
     (4, standard(17, struct.pack(">Hxx", 0x0800)), "OFPBAC_BAD_ARGUMENT"),
-    (4, standard(0, struct.pack(">IH6x", 0xFFFFFF05, 0)), "OFPBAC_BAD_OUT_PORT"),
+    (4, standard(0, struct.pack(">IH6x", 0xFFFFFE05, 0)), "OFPBAC_BAD_OUT_PORT"),
     (1, struct.pack(">HHI", 0xFFFF, 8, 0x2320), "OFPBAC_BAD_LEN"),
     (1, struct.pack(">HHII", 0xFFFF, 16, 0xABCDEF, 0) + bytes(4), "OFPBAC_BAD_VENDOR"),
     (1, nicira(999), "OFPBAC_BAD_VENDOR_TYPE"),

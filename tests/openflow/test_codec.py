@@ -442,7 +442,7 @@ def flow_mod13(**changes):
         ({"match": "0000000400000000"}, "OFPBMC_BAD_TYPE"),
         ({"match": "0001000300000000"}, "OFPBMC_BAD_LEN"),
         ({"match": "0001000c00000000"}, "OFPBMC_BAD_LEN"),
-        ({"command": 3, "out_port": 0xFFFFFF11}, "OFPBAC_BAD_OUT_PORT"),
+        ({"command": 3, "out_port": 0xFFFFFE11}, "OFPBAC_BAD_OUT_PORT"),
         ({"instructions": "0001000800000000"}, "OFPBIC_BAD_TABLE_ID"),
         ({"instructions": "000400180000000000000010ffffffff0000000000000000"}, "OFPBAC_BAD_OUT_PORT"),
         ({"instructions": "000400180000000000190010800016040a00000100000000"}, "OFPBAC_MATCH_INCONSISTENT"),

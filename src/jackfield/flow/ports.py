@@ -38,8 +38,8 @@ DPP_LOCAL: Final = DpPort(0)
 """The datapath's own internal port."""
 
 _RESERVED_SPAN: Final = 0xFFFF_0000
-_FIRST_RESERVED10: Final = 0xFFF7
-_FIRST_RESERVED: Final = _FIRST_RESERVED10 | _RESERVED_SPAN
+
+_FIRST_RESERVED: Final = OFPP_UNSET
 
 RESERVED_PORT_NAMES: Final[Mapping[OfPort, str]] = {
     OFPP_IN_PORT: "IN_PORT",
@@ -67,20 +67,21 @@ def is_reserved(port: OfPort) -> bool:
 def from_of10(number: int) -> OfPort:
     """The 32-bit form of an OpenFlow 1.0 port number (16 bits).
 
-    Numbers from 0xfff7 (the reserved ones) move to the top of the 32-bit range; the others keep their value.
+    Numbers from 0xff00 (the reserved ones and those kept for more) move to the top of the 32-bit range; the others
+    keep their value.
     """
-    return OfPort(number | _RESERVED_SPAN) if number >= _FIRST_RESERVED10 else OfPort(number)
+    return OfPort(number | _RESERVED_SPAN) if number >= OFPP10_MAX else OfPort(number)
 
 
 def to_of10(port: OfPort) -> int:
     """The OpenFlow 1.0 form of a port number.
 
     Raises:
-        ValueError: the number has no 16-bit form (0xff00 up to 0xfffffff6).
+        ValueError: the number has no 16-bit form (0xff00 up to 0xfffffeff).
     """
     if port < OFPP10_MAX:
         return port
-    if port >= _FIRST_RESERVED:
+    if port >= OFPP_MAX:
         return port & 0xFFFF
     raise ValueError(f"port number {port} has no OpenFlow 1.0 form (expected below {OFPP10_MAX} or a reserved port)")
 

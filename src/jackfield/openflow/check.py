@@ -20,7 +20,6 @@ from jackfield.openflow.actions import Action
 from jackfield.openflow.dialect import OF10, OF12
 from jackfield.openflow.errors import OpenFlowError
 from jackfield.openflow.messages import ALL_TABLES
-from jackfield.openflow.oxm import is_port
 
 N_TABLES: Final = 254
 """Tables that flows can be in and go to."""
@@ -62,7 +61,7 @@ def check_out_port(port: OfPort) -> None:
     Raises:
         OpenFlowError: OFPBAC_BAD_OUT_PORT.
     """
-    if port in (OFPP_NONE, OFPP_UNSET) or not is_port(port):
+    if port == OFPP_NONE or OFPP10_MAX <= port <= OFPP_UNSET:
         raise OpenFlowError("OFPBAC_BAD_OUT_PORT", f"port {port:#x}")
 
 

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from jackfield.flow import fields as f
 from jackfield.flow.fields import Field, Masking, OxmId
 from jackfield.flow.match import Match
-from jackfield.flow.ports import OFPP10_MAX, OFPP_UNSET, OfPort, from_of10, to_of10
+from jackfield.flow.ports import OFPP10_MAX, OFPP_MAX, OfPort, from_of10, to_of10
 from jackfield.flow.prerequisites import REQUIRED_MASK, met_by_match
 from jackfield.openflow.dialect import OF12
 from jackfield.openflow.errors import OpenFlowError
@@ -51,7 +51,7 @@ _MAX_SHAPES_PER_LENGTH: Final = 8
 
 def is_port(number: int) -> bool:
     """Whether a 32-bit number is a port's, ordinary or reserved; what lies between has no 16-bit form and is none."""
-    return number < OFPP10_MAX or number >= OFPP_UNSET
+    return number < OFPP10_MAX or number >= OFPP_MAX
 
 
 def exact_mask(field: Field) -> int:
@@ -282,8 +282,8 @@ def _remember_reads(data: bytes, whole: int, match: Match, reads: list[_Read]) -
     for field, mask, value_pos, _ in reads:
         free = (1 << 8 * field.n_bytes) - 1 & ~((required & field.mask) >> field.offset)
         if field in _PORTS:
-            # The upper bytes say whether it is a port's number; among the reserved ones the lowest byte does too.
-            free = 0xFF if field.get(match.value) < OFPP10_MAX else 0
+            # The upper bytes say whether it is a port's number.
+            free = 0xFF
         deciding &= ~(free << value_pos)
         zeros |= (free & ~(mask >> field.offset & value_limit(field))) << value_pos
         if field is f.IN_PORT and mask:
