@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from numba import njit
 
+from jackfield.dpif.userspace import actions_code
 from jackfield.dpif.userspace.jit_actions import UPCALL, execute, next_recirc, resume
 from jackfield.dpif.userspace.jit_intrinsics import prefetch
 from jackfield.dpif.userspace.jit_lookup import cache_insert, cache_probe, cache_set, connection_hash, fits, lookup
@@ -22,6 +23,7 @@ from jackfield.dpif.userspace.state import (
     KEY_WORDS,
     KEYS,
     KEYS_DIRTY,
+    MAX_PORTS,
     META_FLOW,
     META_HASH,
     META_PORT,
@@ -30,6 +32,7 @@ from jackfield.dpif.userspace.state import (
     N_MISS,
     NOW,
     P_NUMBER,
+    PORT_MAP,
 )
 from jackfield.netdev.compiled import (
     BATCH,
@@ -42,10 +45,13 @@ from jackfield.netdev.compiled import (
     META_RECIRCULATIONS,
     META_WORDS,
 )
+from jackfield.netdev.jit_io import tx
 
-_FLAGS_WORD = 5
-_FIRST_METADATA = 7
-_TCP_FLAGS = 0xFFF
+_OUTPUT: Final = actions_code.OP_OUTPUT
+_END: Final = actions_code.OP_END
+_FLAGS_WORD: Final = 5
+_FIRST_METADATA: Final = 7
+_TCP_FLAGS: Final = 0xFFF
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
@@ -55,9 +61,16 @@ def act(a: Any, buffers: Any, row: int, program: int, port: int) -> None:
     while status == UPCALL:
         upcall(a, buffers, a[IO + IO_ROW], port, 1 + a[IO + IO_USERSPACE], a[IO + IO_LENGTH])
         status = resume(a, buffers, IO)
+    # Taking off a tag may show headers that were not parsed before.
+    key = KEYS + row * KEY_WORDS
+    used = 0
+    for i in range(FIRST_WIDE_WORD, LAST_WIDE_WORD + 1):
+        used |= a[key + i]
+    if used != 0:
+        a[KEYS_DIRTY] = 1
 
 
-@njit(nogil=True, error_model="numpy", _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False, forceinline=True)
 def count(a: Any, flow: int, length: int, tcp_flags: int) -> None:
     """Count a packet for a megaflow."""
     a[flow + F_PACKETS] += 1
@@ -66,7 +79,7 @@ def count(a: Any, flow: int, length: int, tcp_flags: int) -> None:
     a[flow + F_TCP_FLAGS] |= tcp_flags
 
 
-@njit(nogil=True, error_model="numpy", _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False, forceinline=True)
 def forward_one(a: Any, buffers: Any, row: int, flow: int, port: int) -> None:
     """Act on a packet whose hash is known; `flow` is what the cache suggests."""
     meta = IO + IO_META + row * META_WORDS
@@ -82,7 +95,14 @@ def forward_one(a: Any, buffers: Any, row: int, flow: int, port: int) -> None:
         cache_insert(a, a[meta + META_HASH], flow)
     a[N_HIT] += 1
     count(a, flow, a[meta + META_LENGTH], a[key + _FLAGS_WORD] & _TCP_FLAGS)
-    act(a, buffers, row, a[flow + F_PROGRAM], port)
+    program = a[flow + F_PROGRAM]
+    # Most flows send the packet to one port as it is.
+    if a[program] == _OUTPUT and a[program + 2] == _END and 0 <= a[program + 1] < MAX_PORTS:
+        queue = a[PORT_MAP + a[program + 1]]
+        if queue != 0:
+            tx(a, buffers, IO, queue, row)
+            return
+    act(a, buffers, row, program, port)
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)

@@ -44,7 +44,7 @@ _LOW32: Final = 0xFFFFFFFF
 _SORT_EVERY: Final = 16384
 
 
-@njit(nogil=True, error_model="numpy", _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False, forceinline=True)
 def connection_hash(a: Any, k: int, extended: int) -> Any:
     """Hash of what tells connections apart in the key at `k`; equal connections may differ in TTL and TCP flags."""
     w = uint64(k)
@@ -57,7 +57,7 @@ def connection_hash(a: Any, k: int, extended: int) -> Any:
     return h
 
 
-@njit(nogil=True, error_model="numpy", _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False, forceinline=True)
 def fits(a: Any, flow: int, k: int) -> Any:
     """Whether the key at `k` hits the megaflow: the flow is linked and every masked word is equal."""
     f = uint64(flow)
@@ -77,13 +77,13 @@ def fits(a: Any, flow: int, k: int) -> Any:
     return difference == 0
 
 
-@njit(nogil=True, error_model="numpy", _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False, forceinline=True)
 def cache_set(a: Any, h: int) -> Any:
     """Where the cache's set of a hash begins."""
     return CACHE + (h & a[CACHE_MASK]) * CACHE_WAYS
 
 
-@njit(nogil=True, error_model="numpy", _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False, forceinline=True)
 def cache_probe(a: Any, h: int) -> Any:
     """The first flow of the hash's set whose signature is equal, 0 for none; it is still to be compared."""
     s = uint64(CACHE + (h & a[CACHE_MASK]) * CACHE_WAYS)
@@ -111,7 +111,7 @@ def cache_insert(a: Any, h: int, flow: int) -> None:
     a[place] = (signature << 32) | flow
 
 
-@njit(nogil=True, error_model="numpy", _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False, forceinline=True)
 def table_hash(a: Any, table: int, k: int) -> Any:
     """Hash of the words of the key at `k` that count in a table."""
     h = a[SEED2]
