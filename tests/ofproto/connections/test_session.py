@@ -119,7 +119,7 @@ def test_a_long_dump_comes_in_parts(switch: Switch) -> None:
     for source in range(1, 1001):
         peer.ask(add(source, table_id=0))
     replies = asyncio.run(peer.ask_slowly(mp.FlowStatsRequest(Match())))
-    assert len(replies) > 3
+    assert len(replies) > 1
     assert all(isinstance(reply, mp.FlowStatsReply) for reply in replies)
     assert [reply.more for reply in replies] == [True] * (len(replies) - 1) + [False]  # type: ignore[attr-defined]  # replies
     assert sum(len(reply.entries) for reply in replies) == 1000  # type: ignore[attr-defined]  # the same

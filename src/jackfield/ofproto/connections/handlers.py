@@ -112,8 +112,7 @@ def _role(session: Session, message: m.RoleRequest, xid: int) -> None:
         if message.generation_id is not None and message.role is not m.Role.EQUAL:
             manager.check_generation(message.generation_id)
         manager.set_role(session, message.role)
-    generation = None if message.generation_id is None else manager.generation_for_reply
-    session.reply(m.RoleReply(session.role, generation), xid)
+    session.reply(m.RoleReply(session.role, manager.generation_for_reply), xid)
 
 
 def _get_async(session: Session, _message: m.GetAsyncRequest, xid: int) -> None:
