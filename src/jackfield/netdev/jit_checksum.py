@@ -43,7 +43,7 @@ def _crc32c_table() -> Any:
 _CRC32C: Final = _crc32c_table()
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def fold(total: int) -> Any:
     """A sum of many 16- or 32-bit words (not negative, below 2**48), folded to 16 bits."""
     total = (total & 0xFFFF_FFFF) + (total >> 32)
@@ -52,7 +52,7 @@ def fold(total: int) -> Any:
     return (total & 0xFFFF) + (total >> 16)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def sum_bytes(buffers: Any, start: int, length: int) -> Any:
     """The sum of `length` bytes from `start` on; an odd last byte counts as the high half of a word."""
     total = 0
@@ -69,19 +69,19 @@ def sum_bytes(buffers: Any, start: int, length: int) -> Any:
     return fold(total)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def updated(checksum: int, old: int, new: int) -> Any:
     """A checksum after a change of summed words from sum `old` to sum `new` (RFC 1624, equation 3)."""
     return ~fold((~checksum & 0xFFFF) + (~old & 0xFFFF) + new) & 0xFFFF
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def updated_partial(checksum: int, old: int, new: int) -> Any:
     """The same for a partial checksum, which is a sum."""
     return fold(checksum + (~old & 0xFFFF) + new)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def crc32c(buffers: Any, start: int, length: int, field: int) -> Any:
     """CRC32c of `length` bytes from `start` on, the four bytes at `field` counting as zero (RFC 9260 appendix A)."""
     crc = 0xFFFF_FFFF
@@ -91,14 +91,14 @@ def crc32c(buffers: Any, start: int, length: int, field: int) -> Any:
     return crc ^ 0xFFFF_FFFF
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def put_crc32c(buffers: Any, field: int, crc: int) -> None:
     """Store a CRC32c as SCTP wants it, lowest byte first."""
     swapped = (crc & 0xFF) << 24 | (crc & 0xFF00) << 8 | crc >> 8 & 0xFF00 | crc >> 24 & 0xFF
     put32(buffers, field, swapped)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def complete(arena: Any, buffers: Any, meta: int) -> None:
     """Complete a partial checksum in the packet, whose vnet header then asks for nothing; for packets without GSO.
 
@@ -124,7 +124,7 @@ def complete(arena: Any, buffers: Any, meta: int) -> None:
     put16(buffers, first + start + offset, checksum or 0xFFFF)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def is_sctp(arena: Any, meta: int, start: int, offset: int) -> Any:
     """Whether a partial checksum is SCTP's CRC32c: vnet headers do not say, and readers take it for another."""
     return (

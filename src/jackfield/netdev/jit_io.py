@@ -122,7 +122,7 @@ _MSG_DONTWAIT: Final = 0x40
 _VLAN: Final = 0x8100
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def rx(arena: Any, buffers: Any, io: int, q: int, limit: int) -> Any:
     """Take packets from a queue into rows 0, 1, ...
 
@@ -165,7 +165,7 @@ def rx(arena: Any, buffers: Any, io: int, q: int, limit: int) -> Any:
     return n
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _fill_row(arena: Any, meta: int, row: int, length: int) -> None:
     """A packet of `length` bytes is in the row's own memory, without a vnet header."""
     arena[meta + META_OFFSET] = row * ROW_BYTES + HEADROOM
@@ -175,7 +175,7 @@ def _fill_row(arena: Any, meta: int, row: int, length: int) -> None:
     arena[meta + META_RECIRCULATIONS] = 0
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _fill_big_row(arena: Any, io: int, meta: int, length: int) -> None:
     """A packet of `length` bytes is in the next piece of big memory."""
     big = arena[io + IO_BIG_USED]
@@ -190,7 +190,7 @@ def _fill_big_row(arena: Any, io: int, meta: int, length: int) -> None:
     arena[meta + META_RECIRCULATIONS] = 0
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _copy_to_row(arena: Any, buffers: Any, io: int, row: int, source: int, length: int) -> Any:
     """Copy a packet from an address into a row; False when it needs big memory and there is none."""
     meta = io + IO_META + row * META_WORDS
@@ -204,7 +204,7 @@ def _copy_to_row(arena: Any, buffers: Any, io: int, row: int, source: int, lengt
     return True
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _rx_replay(arena: Any, buffers: Any, io: int, q: int, limit: int) -> Any:
     count = arena[q + _COUNT]
     position = arena[q + QUEUE_RX_POSITION]
@@ -228,7 +228,7 @@ def _rx_replay(arena: Any, buffers: Any, io: int, q: int, limit: int) -> Any:
     return n
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _rx_memory_ring(arena: Any, buffers: Any, io: int, q: int, limit: int) -> Any:
     ring = arena[q + _RING_RX]
     total = 0
@@ -254,7 +254,7 @@ def _rx_memory_ring(arena: Any, buffers: Any, io: int, q: int, limit: int) -> An
     return n
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _rx_packet_socket(arena: Any, buffers: Any, io: int, q: int, limit: int) -> Any:
     """TPACKET_V2 (packet(7), Documentation/networking/packet_mmap.rst): a frame is ours while its status says so."""
     ring = arena[q + _RING]
@@ -296,7 +296,7 @@ def _rx_packet_socket(arena: Any, buffers: Any, io: int, q: int, limit: int) -> 
     return n
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _receive_frame(arena: Any, buffers: Any, io: int, row: int, frame: int) -> Any:
     """Copy a packet out of its ring frame; False when the kernel had to cut it short."""
     length = peek32(frame + _TP_SNAPLEN)
@@ -308,7 +308,7 @@ def _receive_frame(arena: Any, buffers: Any, io: int, row: int, frame: int) -> A
     return True
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _receive_copy(arena: Any, buffers: Any, io: int, q: int, meta: int) -> Any:
     """Read a packet that is too long for the ring from the socket; False when it is lost."""
     place = BIG_START + arena[io + IO_BIG_USED] * BIG_BYTES + HEADROOM - VNET_BYTES
@@ -328,7 +328,7 @@ def _receive_copy(arena: Any, buffers: Any, io: int, q: int, meta: int) -> Any:
     return True
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _rx_tap(arena: Any, buffers: Any, io: int, q: int, limit: int) -> Any:
     """Read from /dev/net/tun: into the row, and what does not fit into big memory, where the beginning follows."""
     fd = arena[q + _TAP_FD]
@@ -374,7 +374,7 @@ def _rx_tap(arena: Any, buffers: Any, io: int, q: int, limit: int) -> Any:
 # -- sending -----------------------------------------------------------------------------------------------------------
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, cache=True, _nrt=False, forceinline=True)
 def tx(arena: Any, buffers: Any, io: int, q: int, row: int) -> None:
     """Send a row by a queue at the next `tx_flush`; until then the row's bytes must stay as they are.
 
@@ -409,7 +409,7 @@ def tx(arena: Any, buffers: Any, io: int, q: int, row: int) -> None:
     arena[io + IO_PENDING_USED] = used + 1
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def tx_flush(arena: Any, buffers: Any, io: int) -> None:
     """Send everything that `tx` noted, in its order for each queue, and free the spare rows nobody needs any more."""
     for i in range(arena[io + IO_DIRTY_USED]):
@@ -428,7 +428,7 @@ def tx_flush(arena: Any, buffers: Any, io: int) -> None:
     release_spares(arena, io)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _put_vnet(arena: Any, buffers: Any, meta: int) -> Any:
     """Write a row's vnet header in front of its packet; where that begins."""
     vnet = arena[meta + META_VNET]
@@ -442,7 +442,7 @@ def _put_vnet(arena: Any, buffers: Any, meta: int) -> Any:
     return place
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _tx_packet_socket(arena: Any, buffers: Any, io: int, q: int) -> None:
     entry = arena[q + QUEUE_TX_FIRST]
     count = 0
@@ -467,7 +467,7 @@ def _tx_packet_socket(arena: Any, buffers: Any, io: int, q: int) -> None:
         done += _count_refusal(arena, q, get_errno(), count - done)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _count_refusal(arena: Any, q: int, error: int, left: int) -> Any:
     """Count packets that a device did not take; how many of the `left` to give up.
 
@@ -486,7 +486,7 @@ def _count_refusal(arena: Any, q: int, error: int, left: int) -> Any:
     return 1
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _tx_tap(arena: Any, buffers: Any, io: int, q: int) -> None:
     entry = arena[q + QUEUE_TX_FIRST]
     left = arena[q + QUEUE_TX_COUNT]
@@ -506,7 +506,7 @@ def _tx_tap(arena: Any, buffers: Any, io: int, q: int) -> None:
             left -= given_up
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _tx_memory_ring(arena: Any, buffers: Any, io: int, q: int) -> None:
     """Into memory go packets as a wire would carry them: checksums complete, large segments cut."""
     ring = arena[q + _RING_TX]
@@ -534,7 +534,7 @@ def _tx_memory_ring(arena: Any, buffers: Any, io: int, q: int) -> None:
     ring_signal(ring, arena[q + _RING_TX_FD])
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _put_counted(arena: Any, q: int, ring: int, address: int, length: int) -> None:
     if ring_put(ring, address, length):
         arena[q + QUEUE_TX_PACKETS] += 1

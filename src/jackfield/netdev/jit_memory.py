@@ -163,7 +163,7 @@ def copy_memory(typing_context: Any, destination: Any, source: Any, length: Any)
     return types.void(types.int64, types.int64, types.int64), codegen
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def copy_packet(destination: int, source: int, length: int) -> None:
     """Copy a packet between memories that do not overlap, 64 bytes at a time.
 
@@ -182,7 +182,7 @@ def copy_packet(destination: int, source: int, length: int) -> None:
         copy_memory(destination, source, length)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def get_errno() -> Any:
     """The errno of this thread's last failed call."""
     return peek32(_errno_location())
@@ -229,104 +229,104 @@ _put16, _put32, _put64 = _make_put(16), _make_put(32), _make_put(64)
 _put16_native, _put64_native = _make_put(16, swap=False), _make_put(64, swap=False)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _check(array: Any, index: int, size: int) -> None:
     if CHECKED and (index < 0 or index + size > len(array)):
         raise IndexError("packet access out of the packet memory")
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def get8(array: Any, index: int) -> Any:
     """The byte at `index`, as int64."""
     _check(array, index, 1)
     return np.int64(array[np.uint64(index)])
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def get16(array: Any, index: int) -> Any:
     """The big-endian 16 bits from `index` on, as int64."""
     _check(array, index, 2)
     return _get16(array, index)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def get32(array: Any, index: int) -> Any:
     """The big-endian 32 bits from `index` on, as int64."""
     _check(array, index, 4)
     return _get32(array, index)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def get32u(array: Any, index: int) -> Any:
     """The big-endian 32 bits from `index` on, as uint64: for words of keys."""
     _check(array, index, 4)
     return _get32u(array, index)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def get64u(array: Any, index: int) -> Any:
     """The big-endian 64 bits from `index` on, as uint64."""
     _check(array, index, 8)
     return _get64u(array, index)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def put8(array: Any, index: int, value: int) -> None:
     """Store the low byte of `value` at `index`."""
     _check(array, index, 1)
     array[np.uint64(index)] = np.uint8(value & 0xFF)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def put16(array: Any, index: int, value: int) -> None:
     """Store the low 16 bits of `value` (int64), big-endian."""
     _check(array, index, 2)
     _put16(array, index, value)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def put32(array: Any, index: int, value: int) -> None:
     """Store the low 32 bits of `value` (int64 or uint64), big-endian."""
     _check(array, index, 4)
     _put32(array, index, value)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def put64(array: Any, index: int, value: int) -> None:
     """Store 64 bits (int64 or uint64), big-endian."""
     _check(array, index, 8)
     _put64(array, index, value)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def put16_native(array: Any, index: int, value: int) -> None:
     """Store the low 16 bits of `value` in the machine's byte order, as the kernel's own structures have it."""
     _check(array, index, 2)
     _put16_native(array, index, value)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def put64_native(array: Any, index: int, value: int) -> None:
     """Store 64 bits in the machine's byte order."""
     _check(array, index, 8)
     _put64_native(array, index, value)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def copy_in(array: Any, index: int, source: int, length: int) -> None:
     """Copy a packet from an address to `index`, as `copy_packet` does."""
     _check(array, index, max(length, 64))
     copy_packet(array.ctypes.data + index, source, length)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def copy_out(array: Any, index: int, destination: int, length: int) -> None:
     """Copy a packet from `index` to an address, as `copy_packet` does."""
     _check(array, index, max(length, 64))
     copy_packet(destination, array.ctypes.data + index, length)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def move(array: Any, destination: int, source: int, length: int) -> None:
     """Copy `length` bytes within an array; they may overlap."""
     _check(array, destination, length)

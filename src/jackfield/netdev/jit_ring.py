@@ -40,20 +40,20 @@ _CAPACITY: Final = 200
 _DATA: Final = 256
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def ring_lock(ring: int) -> None:
     """Wait for one's turn to put."""
     while exchange64(ring + _LOCK, 1):
         sched_yield()
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def ring_unlock(ring: int) -> None:
     """End one's turn."""
     store_release64(ring + _LOCK, 0)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def ring_put(ring: int, source: int, length: int) -> Any:
     """Put a packet of `length` bytes (64 must be readable at `source`); False when there is no room."""
     capacity = peek64(ring + _CAPACITY)
@@ -76,7 +76,7 @@ def ring_put(ring: int, source: int, length: int) -> Any:
     return True
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def ring_next(ring: int) -> Any:
     """Address of the length word of the oldest packet, 0 when there is none."""
     tail = peek64(ring + _TAIL)
@@ -90,7 +90,7 @@ def ring_next(ring: int) -> Any:
     return ring + _DATA + place
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def ring_drop(ring: int) -> None:
     """Give back the place of the oldest packet (`ring_next` was called)."""
     tail = peek64(ring + _TAIL)
@@ -98,14 +98,14 @@ def ring_drop(ring: int) -> None:
     store_release64(ring + _TAIL, tail + 8 + (max(length, 64) + 7) // 8 * 8)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def ring_signal(ring: int, fd: int) -> None:
     """Wake the taker after packets were put, unless it was woken and has not looked yet."""
     if fd >= 0 and exchange64(ring + _SIGNALLED, 1) == 0:
         eventfd_write(fd, np.uint64(1))
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def ring_settle(ring: int, fd: int, scratch: int) -> Any:
     """For a taker that found nothing: clear the signal, and say whether there is something after all.
 
@@ -120,12 +120,24 @@ def ring_settle(ring: int, fd: int, scratch: int) -> Any:
     return load_acquire64(ring + _HEAD) != peek64(ring + _TAIL)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
-def _take(ring: int, target: int, room: int) -> Any:
+@njit(nogil=True, cache=True, error_model="numpy", _nrt=False)
+def _push(ring: int, fd: int, source: int, length: int) -> Any:
+    """Put one packet and wake the taker; False when there is no room."""
+    ring_lock(ring)
+    done = ring_put(ring, source, length)
+    ring_unlock(ring)
+    ring_signal(ring, fd)
+    return done
+
+
+@njit(nogil=True, cache=True, error_model="numpy", _nrt=False)
+def _take(ring: int, fd: int, target: int, room: int) -> Any:
     """Copy the oldest packet to an address and give back its place; its length, -1 when there is none."""
     entry = ring_next(ring)
-    if entry == 0:
-        return -1
+    while entry == 0:
+        if not ring_settle(ring, fd, target):
+            return -1
+        entry = ring_next(ring)
     length = peek64(entry)
     if length <= room:
         copy_packet(target, entry + 8, length)
@@ -165,20 +177,14 @@ class MemoryRing:
         if len(frame) > BIG_ROOM:
             return False
         padded = np.frombuffer(frame if len(frame) >= 64 else frame.ljust(64, b"\0"), np.uint8)
-        ring_lock(self.address)
-        done = ring_put(self.address, padded.ctypes.data, len(frame))
-        ring_unlock(self.address)
-        ring_signal(self.address, self.fd)
-        return bool(done)
+        return bool(_push(self.address, self.fd, padded.ctypes.data, len(frame)))
 
     def pop(self, limit: int) -> list[bytes]:
         """Take up to `limit` packets; fewer means that the ring is empty and `fd` will tell when it no longer is."""
         frames: list[bytes] = []
         while len(frames) < limit:
-            length = _take(self.address, self._frame.ctypes.data, len(self._frame))
+            length = _take(self.address, self.fd, self._frame.ctypes.data, len(self._frame))
             if length < 0:
-                if ring_settle(self.address, self.fd, self._frame.ctypes.data):
-                    continue
                 break
             frames.append(self._frame[:length].tobytes())
         return frames

@@ -53,13 +53,13 @@ MIN_HEADROOM: Final = 16
 """What must stay free in front of a packet: the vnet header is written there."""
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def meta_of(io: int, row: int) -> Any:
     """Index in the arena of a row's description."""
     return io + IO_META + row * META_WORDS
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def set_vnet(arena: Any, meta: int, first: int, csum_offset: int) -> None:
     """Note a packet's vnet header (compiled.META_VNET), without what nobody needs to know."""
     if first & (VNET_NEEDS_CSUM | 0xFF00):
@@ -70,7 +70,7 @@ def set_vnet(arena: Any, meta: int, first: int, csum_offset: int) -> None:
         arena[meta + META_CSUM_OFFSET] = 0
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def spare_row(arena: Any, io: int, length: int) -> Any:
     """A free spare row with memory for a packet of `length` bytes, its META_OFFSET set; -1 when there is none."""
     spare = arena[io + IO_SPARE_USED]
@@ -94,7 +94,7 @@ def spare_row(arena: Any, io: int, length: int) -> Any:
     return row
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def release_spares(arena: Any, io: int) -> None:
     """Free the spare rows behind the last one still in hand (executing, on the stack, waiting for recirculation)."""
     last = arena[io + IO_ROW]
@@ -110,7 +110,7 @@ def release_spares(arena: Any, io: int) -> None:
         arena[io + IO_BIG_USED] = arena[meta_of(io, last) + META_BIG_MARK]
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def copy_row(arena: Any, buffers: Any, io: int, row: int) -> Any:
     """Copy a packet to a spare row; the new row, or -1 when there is none.
 
@@ -135,7 +135,7 @@ def copy_row(arena: Any, buffers: Any, io: int, row: int) -> Any:
     return copy
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def load_row(arena: Any, buffers: Any, io: int, address: int, length: int, vnet: int, csum_offset: int) -> Any:
     """Copy a packet from elsewhere into a spare row.
 
@@ -170,7 +170,7 @@ def load_row(arena: Any, buffers: Any, io: int, address: int, length: int, vnet:
     return row
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def store_row(arena: Any, buffers: Any, io: int, row: int, address: int, max_length: int) -> Any:
     """Copy a packet's bytes, as they are, to an address with room for at least 64; how many were copied."""
     meta = meta_of(io, row)
@@ -179,7 +179,7 @@ def store_row(arena: Any, buffers: Any, io: int, row: int, address: int, max_len
     return length
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _shift_headers(arena: Any, meta: int, by: int) -> None:
     """Note that everything behind the Ethernet addresses moved by `by` bytes."""
     for word in (META_L3, META_L4):
@@ -194,7 +194,7 @@ def _shift_headers(arena: Any, meta: int, by: int) -> None:
         arena[meta + META_VNET] = kept | hdr_len << VNET_HDR_LEN_SHIFT | (csum_start & 0xFFFF) << VNET_CSUM_START_SHIFT
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def insert_tag(arena: Any, buffers: Any, meta: int, tpid: int, tci: int) -> Any:
     """Put a VLAN tag (IEEE 802.1Q) behind the Ethernet addresses; False without room in front, or without addresses.
 
@@ -216,7 +216,7 @@ def insert_tag(arena: Any, buffers: Any, meta: int, tpid: int, tci: int) -> Any:
     return True
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def remove_tag(arena: Any, buffers: Any, meta: int) -> Any:
     """Take away the outermost VLAN tag; False when there is none."""
     start = arena[meta + META_OFFSET]

@@ -36,7 +36,7 @@ _TCP: Final = 6
 _UDP: Final = 17
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def segment_layout(arena: Any, buffers: Any, meta: int) -> Any:
     """Bytes of headers in front of the payload of a GSO packet; 0 when it is not one that can be cut.
 
@@ -63,7 +63,7 @@ def segment_layout(arena: Any, buffers: Any, meta: int) -> Any:
     return headers if headers < length else 0
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def segment(arena: Any, buffers: Any, meta: int, headers: int, number: int) -> Any:
     """Build part `number` of a GSO packet in the scratch memory; its length, 0 behind the last part.
 

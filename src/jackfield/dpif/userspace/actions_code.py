@@ -172,7 +172,8 @@ def _compile_set(value: int, mask: int) -> list[int]:
 
 
 def _signed(word: int) -> int:
-    return word - (1 << 64) if word >> 63 else word
+    """A word of 64 bits as a signed integer; one that is signed already stays."""
+    return word - (1 << 64) if word >> 63 == 1 else word
 
 
 HASH_MULTIPLIER: Final = 0x9E37_79B9_7F4A_7C15 - (1 << 64)

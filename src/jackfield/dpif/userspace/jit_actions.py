@@ -80,7 +80,7 @@ _W_DP_HASH: Final = f.DP_HASH.word
 _LOW32: Final = 0xFFFF_FFFF
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def execute(arena: Any, buffers: Any, io: int, row: int, pc: int) -> Any:
     """Run a program on a packet that has been parsed.
 
@@ -100,13 +100,13 @@ def execute(arena: Any, buffers: Any, io: int, row: int, pc: int) -> Any:
     return _run(arena, buffers, io, row, pc)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def resume(arena: Any, buffers: Any, io: int) -> Any:
     """Go on behind the userspace action at which `execute` or `resume` stopped; as `execute`."""
     return _run(arena, buffers, io, arena[io + IO_ROW], arena[io + IO_PC])
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def next_recirc(arena: Any, io: int) -> Any:
     """The next row to be looked up again, -1 when there is none.
 
@@ -121,7 +121,7 @@ def next_recirc(arena: Any, io: int) -> Any:
     return arena[io + IO_RECIRC + taken]
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _run(arena: Any, buffers: Any, io: int, row: int, pc: int) -> Any:
     arena[io + IO_ROW] = row
     while True:
@@ -183,7 +183,7 @@ def _run(arena: Any, buffers: Any, io: int, row: int, pc: int) -> Any:
             pc += 2
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _output(arena: Any, buffers: Any, io: int, row: int, port: int) -> None:
     if 0 <= port < arena[io + IO_PORT_COUNT]:
         q = arena[arena[io + IO_PORTS] + port]
@@ -193,7 +193,7 @@ def _output(arena: Any, buffers: Any, io: int, row: int, port: int) -> None:
     arena[io + IO_NO_PORT_DROPS] += 1
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _copy(arena: Any, buffers: Any, io: int, row: int) -> Any:
     """A copy of a row with its key; -1, counted, when there is no memory even after what is pending was sent."""
     copy = copy_row(arena, buffers, io, row)
@@ -209,7 +209,7 @@ def _copy(arena: Any, buffers: Any, io: int, row: int) -> Any:
     return copy
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _output_copy(arena: Any, buffers: Any, io: int, row: int, port: int) -> None:
     """Send a copy, cut short where the truncation that is due says so."""
     limit = arena[io + IO_TRUNCATE]
@@ -226,7 +226,7 @@ def _output_copy(arena: Any, buffers: Any, io: int, row: int, port: int) -> None
     _output(arena, buffers, io, copy, port)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _enter(arena: Any, buffers: Any, io: int, row: int, pc: int) -> tuple[int, int]:
     """Begin the body of a sample or clone, or pass it by; the row and pc to go on with."""
     probability = arena[pc + 1]
@@ -257,13 +257,13 @@ def _enter(arena: Any, buffers: Any, io: int, row: int, pc: int) -> tuple[int, i
     return inner, pc + 4
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _push_vlan(arena: Any, buffers: Any, io: int, row: int, tpid: int, tci: int) -> None:
     if insert_tag(arena, buffers, io + IO_META + row * META_WORDS, tpid, tci & 0xEFFF):
         _parse_again(arena, buffers, io, row)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _parse_again(arena: Any, buffers: Any, io: int, row: int) -> None:
     key = arena[io + IO_KEYS] + row * DATAPATH_WORDS
     for word in range(FIRST_WIDE_WORD, LAST_WIDE_WORD + 1):
@@ -271,7 +271,7 @@ def _parse_again(arena: Any, buffers: Any, io: int, row: int) -> None:
     parse(arena, buffers, io, row, key)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _hash(arena: Any, key: int, basis: int) -> None:
     """Set dp_hash to a hash of addresses, protocol and ports (actions_code.hash_l4 is the twin)."""
     value = basis ^ (arena[key + W_NW] & _NW_HASHED)
@@ -283,13 +283,13 @@ def _hash(arena: Any, key: int, basis: int) -> None:
     arena[key + _W_DP_HASH] = (arena[key + _W_DP_HASH] & ~_LOW32) | (value or 1)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _mix(value: int) -> Any:
     value *= _MULTIPLIER
     return value ^ (value >> 29 & 0x7_FFFF_FFFF)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _recirculate(arena: Any, buffers: Any, io: int, row: int, recirc_id: int, copies: bool) -> None:
     if arena[io + IO_META + row * META_WORDS + META_RECIRCULATIONS] >= MAX_RECIRCULATIONS:
         arena[io + IO_RECIRC_DROPS] += 1

@@ -98,6 +98,8 @@ _DSTOPTS: Final = p.IPPROTO_DSTOPTS
 _SCTP: Final = p.IPPROTO_SCTP
 _SOLICIT: Final = p.ND_NEIGHBOR_SOLICIT
 _ADVERT: Final = p.ND_NEIGHBOR_ADVERT
+_SLL: Final = p.ND_OPT_SOURCE_LINKADDR
+_TLL: Final = p.ND_OPT_TARGET_LINKADDR
 _MAX_MPLS: Final = p.MAX_MPLS_LABELS
 _UNREP: Final = p.EXTHDR_UNREP
 _UNSEQ: Final = p.EXTHDR_UNSEQ
@@ -105,7 +107,7 @@ _LAST_RANK: Final = 6
 _SNAP_HIGH: Final = 0xAAAA_0300
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def parse(arena: Any, buffers: Any, io: int, row: int, key: int) -> Any:
     """Fill the packet's words of the key of a row, and where its headers are.
 
@@ -211,7 +213,7 @@ def parse(arena: Any, buffers: Any, io: int, row: int, key: int) -> Any:
     return wide
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _no_ip(arena: Any, meta: int, key: int, flags: int) -> Any:
     """An IPv4 header that is cut or lies: nothing of it is held."""
     arena[key + W_NW] = _ZERO
@@ -222,7 +224,7 @@ def _no_ip(arena: Any, meta: int, key: int, flags: int) -> Any:
     return 0
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _parse_other(arena: Any, buffers: Any, meta: int, key: int, start: int, l3: int, end: int, eth_type: int) -> Any:
     """Everything but IPv4; the words of its headers are zero on entry."""
     if eth_type == _IPV6:
@@ -236,7 +238,7 @@ def _parse_other(arena: Any, buffers: Any, meta: int, key: int, start: int, l3: 
     return 0
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _parse_arp(arena: Any, buffers: Any, meta: int, key: int, l3: int, end: int) -> Any:
     if end - l3 < 28 or get32(buffers, l3) != 1 << 16 | _IPV4 or get16(buffers, l3 + 4) != 0x0604:
         arena[meta + META_L3] = -1
@@ -250,7 +252,7 @@ def _parse_arp(arena: Any, buffers: Any, meta: int, key: int, l3: int, end: int)
     return 1
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _parse_mpls(arena: Any, buffers: Any, key: int, place: int, end: int) -> Any:
     count = 0
     while count < _MAX_MPLS and end - place >= 4:
@@ -264,7 +266,7 @@ def _parse_mpls(arena: Any, buffers: Any, key: int, place: int, end: int) -> Any
     return 1
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _parse_nsh(arena: Any, buffers: Any, key: int, l3: int, end: int) -> Any:
     if end - l3 < 8:
         return 0
@@ -282,7 +284,7 @@ def _parse_nsh(arena: Any, buffers: Any, key: int, l3: int, end: int) -> Any:
     return 1
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _parse_ipv6(arena: Any, buffers: Any, meta: int, key: int, start: int, l3: int, end: int) -> Any:
     room = end - l3 - 40
     if room < 0 or get16(buffers, l3 + 4) > room or room - get16(buffers, l3 + 4) > 0xFFFF:
@@ -320,14 +322,14 @@ def _parse_ipv6(arena: Any, buffers: Any, meta: int, key: int, start: int, l3: i
             kind = get16(buffers, l4)
             nw |= kind >> 8 << _TP_SRC_SHIFT | (kind & 0xFF) << _TP_DST_SHIFT
             if kind == _SOLICIT << 8 or kind == _ADVERT << 8:
-                _parse_nd(arena, buffers, key, l4 + 4, end, kind >> 8)
+                _parse_nd(arena, buffers, key, l4 + 4, end)
             arena[meta + META_L4] = l4 - start
             arena[meta + META_L4_PROTOCOL] = protocol
     arena[key + W_NW] = np.uint64(nw)
     return 1
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _exthdr_bit(protocol: int) -> Any:
     """The bit of an extension header in ipv6_exthdr (OpenFlow 1.3.5 table 12), 0 for another protocol."""
     if protocol == _HOPOPTS:
@@ -345,7 +347,7 @@ def _exthdr_bit(protocol: int) -> Any:
     return 1 if protocol == _NONE else 0
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _exthdr_rank(protocol: int) -> Any:
     """The place of an extension header in the order of RFC 8200 section 4.1."""
     if protocol == _HOPOPTS:
@@ -361,7 +363,7 @@ def _exthdr_rank(protocol: int) -> Any:
     return 5 if protocol == _ESP else 7
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _walk_extension_headers(buffers: Any, place: int, end: int, protocol: int) -> Any:
     """Where the chain ends (-1: it does not fit), protocol there, fragment bits, ipv6_exthdr, routed."""
     fragment = 0
@@ -407,33 +409,37 @@ def _walk_extension_headers(buffers: Any, place: int, end: int, protocol: int) -
     return place, protocol, fragment, present, routed
 
 
-@njit(nogil=True, cache=True, _nrt=False)
-def _parse_nd(arena: Any, buffers: Any, key: int, place: int, end: int, kind: int) -> None:
+@njit(nogil=True, error_model="numpy", _nrt=False)
+def _parse_nd(arena: Any, buffers: Any, key: int, place: int, end: int) -> None:
     """Neighbour solicitation and advertisement (RFC 4861 sections 4.3, 4.4), from the reserved word on."""
     if end - place < 4:
         return
     arena[key + W_RESERVED] = np.uint64(arena[key + W_RESERVED]) | get32u(buffers, place) << _RESERVED_SHIFT
     if end - place < 20:
         return
-    wanted = 1 if kind == _SOLICIT else 2
     target = place + 4
     place += 20
-    address = _ZERO
-    found = 0
+    source_address = _ZERO
+    target_address = _ZERO
+    first = 0
     while end - place >= 8:
+        option = get8(buffers, place)
         length = get8(buffers, place + 1) * 8
         if length == 0 or length > end - place:
             break
-        if get8(buffers, place) == wanted and length == 8:
-            if address != _ZERO:
+        if length == 8 and (option == _SLL or option == _TLL):
+            if (source_address if option == _SLL else target_address) != _ZERO:
                 return
             address = get64u(buffers, place) & _MAC
-            found = wanted
+            if option == _SLL:
+                source_address = address
+            else:
+                target_address = address
+            if first == 0:
+                first = option
         place += length
-    arena[key + W_OPTIONS] |= found
+    arena[key + W_OPTIONS] |= first
     arena[key + W_TARGET] = get64u(buffers, target + 8)
     arena[key + W_TARGET + 1] = get64u(buffers, target)
-    if kind == _SOLICIT:
-        arena[key + W_SHA] = address
-    else:
-        arena[key + W_THA] = address
+    arena[key + W_SHA] = source_address
+    arena[key + W_THA] = target_address

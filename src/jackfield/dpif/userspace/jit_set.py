@@ -67,6 +67,8 @@ _TP_SRC_SHIFT: Final = f.TP_SRC.shift
 _TP_DST_SHIFT: Final = f.TP_DST.shift
 _TOS_TTL: Final = 0xFF << _TOS_SHIFT | 0xFF << _TTL_SHIFT
 _PORTS: Final = 0xFFFF << _TP_SRC_SHIFT | 0xFFFF << _TP_DST_SHIFT
+_ABOVE_ICMP: Final = 0xFF00 << _TP_SRC_SHIFT | 0xFF00 << _TP_DST_SHIFT
+"""Type and code have eight bits where ports have sixteen."""
 _LOW32: Final = 0xFFFF_FFFF
 _LOW48: Final = 0xFFFF_FFFF_FFFF
 _HIGH16: Final = ~_LOW48
@@ -74,7 +76,7 @@ _FIRST_METADATA: Final = f.DP_HASH.word
 _LAST_METADATA: Final = f.PKT_MARK.word
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def set_word(arena: Any, buffers: Any, meta: int, key: int, word: int, value: int, mask: int) -> None:
     """Set the bits of `mask` in a word of the key, and in the packet.
 
@@ -117,11 +119,15 @@ def set_word(arena: Any, buffers: Any, meta: int, key: int, word: int, value: in
         new = _set_link_address(arena, buffers, meta, start, l3, eth_type, word, old, new)
     elif word == W_TARGET or word == W_TARGET + 1:
         l4 = _neighbour_discovery(arena, buffers, meta, start, eth_type)
-        place = l4 + (16 if word == W_TARGET else 8)
         # A message that is cut short or contradicts itself has no target in its key.
-        if l4 < 0 or start + arena[meta + META_IP_END] < l4 + 24 or np.int64(get64u(buffers, place)) != old:
+        if (
+            l4 < 0
+            or start + arena[meta + META_IP_END] < l4 + 24
+            or np.int64(get64u(buffers, l4 + 8)) != arena[key + W_TARGET + 1]
+            or np.int64(get64u(buffers, l4 + 16)) != arena[key + W_TARGET]
+        ):
             return
-        put64(buffers, place, new)
+        put64(buffers, l4 + (16 if word == W_TARGET else 8), new)
         _update_l4(arena, buffers, meta, start, _sum64(old), _sum64(new), False)
     elif word == W_MPLS:
         if (eth_type != _MPLS and eth_type != _MPLS_MULTICAST) or l3 < 0 or arena[meta + META_LENGTH] < l3 + 4:
@@ -132,13 +138,13 @@ def set_word(arena: Any, buffers: Any, meta: int, key: int, word: int, value: in
     arena[key + word] = new
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _sum64(word: int) -> Any:
     """The sum of the four 16-bit parts of a word."""
     return fold((word & 0xFFFF) + (word >> 16 & 0xFFFF) + (word >> 32 & 0xFFFF) + (word >> 48 & 0xFFFF))
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _set_source_and_tag(arena: Any, buffers: Any, start: int, key: int, old: int, new: int) -> Any:
     put16(buffers, start + 6, new >> 32)
     put32(buffers, start + 8, new)
@@ -149,7 +155,7 @@ def _set_source_and_tag(arena: Any, buffers: Any, start: int, key: int, old: int
     return new
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _set_nw(arena: Any, buffers: Any, meta: int, start: int, l3: int, eth_type: int, old: int, new: int) -> Any:
     """Type of service, time to live, ports or ICMP type and code; ARP operation."""
     if l3 < 0:
@@ -182,12 +188,14 @@ def _set_nw(arena: Any, buffers: Any, meta: int, start: int, l3: int, eth_type: 
     if arena[meta + META_L4] < 0 or protocol == 0:
         new = (old & _PORTS) | (new & ~_PORTS)
     elif (old ^ new) & _PORTS:
+        if protocol == _ICMP or protocol == _ICMPV6 or protocol == _IGMP:
+            new &= ~_ABOVE_ICMP
         _set_ports(arena, buffers, meta, start, protocol, new)
     # The protocol and what says "fragment" are not to be set.
     return (new & (_TOS_TTL | _PORTS)) | (old & ~(_TOS_TTL | _PORTS))
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _set_ports(arena: Any, buffers: Any, meta: int, start: int, protocol: int, new: int) -> None:
     l4 = start + arena[meta + META_L4]
     first = new >> _TP_SRC_SHIFT & 0xFFFF
@@ -213,7 +221,7 @@ def _set_ports(arena: Any, buffers: Any, meta: int, start: int, protocol: int, n
         _update_l4(arena, buffers, meta, start, old_sum, fold(first + second), False)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _set_addresses(arena: Any, buffers: Any, meta: int, start: int, l3: int, eth_type: int, old: int, new: int) -> Any:
     """Source and destination of IPv4, sender and target of ARP."""
     if l3 < 0:
@@ -234,7 +242,7 @@ def _set_addresses(arena: Any, buffers: Any, meta: int, start: int, l3: int, eth
     return old
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _set_ipv6_address(arena: Any, buffers: Any, meta: int, start: int, l3: int, word: int, old: int, new: int) -> None:
     """Half of an IPv6 address; a destination that a routing header will replace is not in the pseudo header."""
     is_source = word < W_V6_DST
@@ -244,7 +252,7 @@ def _set_ipv6_address(arena: Any, buffers: Any, meta: int, start: int, l3: int, 
         _update_l4(arena, buffers, meta, start, _sum64(old), _sum64(new), True)
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _neighbour_discovery(arena: Any, buffers: Any, meta: int, start: int, eth_type: int) -> Any:
     """Where a neighbour solicitation or advertisement begins, in the packet memory; -1 when it is something else."""
     if eth_type != _IPV6 or arena[meta + META_L4_PROTOCOL] != _ICMPV6:
@@ -254,7 +262,7 @@ def _neighbour_discovery(arena: Any, buffers: Any, meta: int, start: int, eth_ty
     return l4 if kind == 135 << 8 or kind == 136 << 8 else -1
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _set_link_address(
     arena: Any, buffers: Any, meta: int, start: int, l3: int, eth_type: int, word: int, old: int, new: int
 ) -> Any:
@@ -267,7 +275,7 @@ def _set_link_address(
         put32(buffers, place + 2, new)
         return (new & _LOW48) | (old & _HIGH16)
     l4 = _neighbour_discovery(arena, buffers, meta, start, eth_type)
-    if l4 < 0 or get8(buffers, l4) != (135 if word == W_SHA else 136):
+    if l4 < 0:
         return old
     wanted = 1 if word == W_SHA else 2
     place = l4 + 24
@@ -276,9 +284,9 @@ def _set_link_address(
         length = get8(buffers, place + 1) * 8
         if length == 0 or length > end - place:
             break
-        if get8(buffers, place) == wanted and length == 8:
-            if get64u(buffers, place) & _MAC != np.uint64(old & _LOW48):
-                return old
+        # The option whose address the key has.
+        address = get64u(buffers, place) & _MAC
+        if get8(buffers, place) == wanted and length == 8 and address == np.uint64(old & _LOW48):
             put16(buffers, place + 2, new >> 32)
             put32(buffers, place + 4, new)
             _update_l4(arena, buffers, meta, start, _sum64(old & _LOW48), _sum64(new & _LOW48), False)
@@ -287,7 +295,7 @@ def _set_link_address(
     return old
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _is_partial(arena: Any, meta: int, offset: int) -> Any:
     """Whether the checksum at `offset` of the transport header is partial."""
     vnet = arena[meta + META_VNET]
@@ -298,7 +306,7 @@ def _is_partial(arena: Any, meta: int, offset: int) -> Any:
     )
 
 
-@njit(nogil=True, cache=True, _nrt=False)
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def _update_l4(
     arena: Any, buffers: Any, meta: int, start: int, old_sum: int, new_sum: int, pseudo_header: bool
 ) -> None:
