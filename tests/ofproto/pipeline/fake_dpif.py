@@ -210,6 +210,10 @@ class FakeNetdev:
     options: dict[str, str] = field(default_factory=dict)
     carries_packets: bool = True
 
+    @property
+    def type(self) -> str:
+        return "dummy" if self.carries_packets else "patch"
+
     def get_stats(self) -> DeviceStats:
         return DeviceStats()
 

@@ -1,6 +1,6 @@
 """What must hold of every translation, and its limits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,7 +17,14 @@ from tests.ofproto.pipeline.fake_dpif import Switch
 MATCHES = (
     *("", "ip", "tcp", "arp", "ipv6", "in_port=1", "in_port=2,ip", "dl_src=02:00:00:00:00:01", "dl_vlan=1"),
     *("vlan_tci=0/0x1000", "nw_src=10.0.0.0/25,ip", "tcp,tp_dst=80", "tcp,tp_src=0x50/0xfff0", "ip,nw_ttl=1", "reg1=2"),
-    *("reg1=0", "metadata=1", "ip,nw_tos=8", "udp,tp_dst=80", "dl_dst=02:00:00:00:00:00/ff:ff:ff:ff:ff:f0", "in_port=2"),
+    *(
+        "reg1=0",
+        "metadata=1",
+        "ip,nw_tos=8",
+        "udp,tp_dst=80",
+        "dl_dst=02:00:00:00:00:00/ff:ff:ff:ff:ff:f0",
+        "in_port=2",
+    ),
 )
 ACTIONS = (
     *("output:1", "output:2", "output:3", "in_port", "FLOOD", "ALL", "NORMAL", "CONTROLLER", "output:9"),
@@ -30,7 +37,12 @@ ACTIONS = (
 )
 PACKETS = (
     *("tcp,nw_src=10.0.0.1,nw_ttl=64,tp_src=85,tp_dst=80", "tcp,nw_src=10.0.0.200,nw_ttl=1,tp_dst=81", "arp,arp_op=1"),
-    *("udp,nw_src=10.0.0.3,nw_ttl=2,tp_dst=80,nw_tos=8", "ipv6,nw_ttl=7", "dl_type=0x1234", "tcp,nw_frag=later,nw_ttl=9"),
+    *(
+        "udp,nw_src=10.0.0.3,nw_ttl=2,tp_dst=80,nw_tos=8",
+        "ipv6,nw_ttl=7",
+        "dl_type=0x1234",
+        "tcp,nw_frag=later,nw_ttl=9",
+    ),
 )
 
 
@@ -64,9 +76,10 @@ def key_of(switch: Switch, number: int, packet: str) -> int:
 
 
 @pytest.fixture
-def registered(request: pytest.FixtureRequest) -> None:
+def registered() -> Iterator[None]:
     fake_dpif.register()
-    request.addfinalizer(fake_dpif.unregister)
+    yield
+    fake_dpif.unregister()
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -20,7 +20,7 @@ from jackfield.ofproto.pipeline.mac_learning import MacTable
 from jackfield.openflow.messages import FragmentHandling, PortConfig, PortState
 
 if TYPE_CHECKING:
-    from jackfield.ofproto.ports import Port
+    from jackfield.netdev.provider import Netdev
     from jackfield.ofproto.tables import Table
 
 _TOPIC_SHIFT: Final = 32
@@ -92,7 +92,7 @@ class XPort:
         topic: see the module's prose.
         receives, receives_stp, forwards, floods, packet_ins: what its configuration lets through.
         vlan: how it treats VLANs.
-        port: the switch's own object.
+        netdev: the device.
         tx_packets, ...: packets that passed a patch port, counted from megaflows.
     """
 
@@ -102,13 +102,13 @@ class XPort:
         "floods",
         "forwards",
         "name",
+        "netdev",
         "ofp_port",
         "output",
         "packet_ins",
         "peer",
         "peer_name",
         "pid",
-        "port",
         "receives",
         "receives_stp",
         "rx_bytes",
@@ -118,6 +118,9 @@ class XPort:
         "tx_packets",
         "vlan",
     )
+
+    #: Set by whoever makes the port; a port nobody configured has none.
+    netdev: Netdev
 
     def __init__(
         self, bridge: XBridge, ofp_port: OfPort, name: str, dp_port: DpPort | None, peer_name: str | None = None
@@ -131,7 +134,6 @@ class XPort:
         self.pid = 0
         self.output = None if dp_port is None else Output(dp_port)
         self.topic = bridge.port_topic(ofp_port)
-        self.port: Port | None = None
         self.vlan = VlanConfig()
         self.receives = self.receives_stp = self.forwards = self.floods = self.packet_ins = True
         self.rx_packets = self.rx_bytes = self.tx_packets = self.tx_bytes = 0

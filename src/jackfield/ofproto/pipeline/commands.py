@@ -294,11 +294,11 @@ def _port_names(backer: Backer) -> dict[DpPort, str]:
 
 
 def _port_lines(provider: PipelineProvider) -> Iterable[str]:
-    for port in provider.ofproto.ports:
-        xport = provider.bridge.ports[port.ofp_port]
-        number = "none" if xport.dp_port is None else str(xport.dp_port)
-        options = "".join(f"{key}={value}, " for key, value in sorted(port.netdev.options.items())).rstrip(", ")
-        yield f"{port.name} {port.ofp_port & 0xFFFF}/{number}: ({port.netdev.type}{': ' if options else ''}{options})"
+    for port in provider.bridge.ports.values():
+        number = "none" if port.dp_port is None else str(port.dp_port)
+        netdev = port.netdev
+        options = ", ".join(f"{key}={value}" for key, value in sorted(netdev.options.items()))
+        yield f"{port.name} {port.ofp_port & 0xFFFF}/{number}: ({netdev.type}{': ' if options else ''}{options})"
 
 
 def _age(backer: Backer, flow: DpFlow) -> float | None:

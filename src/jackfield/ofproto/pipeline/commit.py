@@ -2,8 +2,9 @@
 
 Translation changes the key only; nothing is sent to the datapath until a packet leaves (or is looked at). Then the
 difference between the key as the datapath has it (*base*) and the key as it should be is *committed*: one `SetMasked`
-for each header, VLAN tags popped and pushed. The mask of a `SetMasked` is, in the fields that changed, what the megaflow
-matches on: these bits are known, so that writing them is harmless, and equal changes of different flows look equal.
+for each header, VLAN tags popped and pushed. The mask of a `SetMasked` is, in the fields that changed, what the
+megaflow matches on: these bits are known, so that writing them is harmless, and equal changes of different flows look
+equal.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
-from jackfield.clock import Clock
 from jackfield.dpif.provider import Execute
 from jackfield.dpif.registry import DPIFS
 from jackfield.errors import refuse
@@ -73,8 +73,6 @@ class PipelineProvider(OfprotoProvider):
         Raises:
             OSError: EBUSY it is open, ENODEV there is none.
         """
-        import errno
-
         if name in cls.enumerate_names(type_name):
             raise refuse(errno.EBUSY, f"{name}: the switch is open in this process")
         raise refuse(errno.ENODEV, f"{name}: no such switch of type {type_name}")
@@ -109,6 +107,7 @@ class PipelineProvider(OfprotoProvider):
         netdev = port.netdev
         peer_name = None if netdev.carries_packets else netdev.options.get("peer", "")
         xport = XPort(self.bridge, port.ofp_port, port.name, None, peer_name)
+        xport.netdev = netdev
         xport.configure(port.config, port.state, VlanConfig.of(port.tag, port.trunks, port.vlan_mode))
         self.backer.add_port(xport, netdev)
         port.provider_data = xport
@@ -267,11 +266,6 @@ class PipelineProvider(OfprotoProvider):
     def refresh_stats(self, callback: Callable[[], None], max_age: int = 0) -> None:
         """Call back when the counters are right."""
         self.backer.revalidator.refresh(callback, max_age)
-
-    @property
-    def clock(self) -> Clock:
-        """The switch's clock."""
-        return self.ofproto.clock
 
 
 def _check(actions: Sequence[Action]) -> None:

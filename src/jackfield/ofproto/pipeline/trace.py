@@ -18,6 +18,7 @@ from jackfield.ofproto.pipeline import cookie
 from jackfield.ofproto.pipeline import keybits as k
 from jackfield.ofproto.pipeline.report import Report
 from jackfield.ofproto.pipeline.translate import Translation
+from jackfield.ofproto.provider import NO_COOKIE
 
 if TYPE_CHECKING:
     from jackfield.ofproto.pipeline.backer import Backer
@@ -103,8 +104,8 @@ def describe_userspace(action: Userspace) -> str:
     except ProtocolError:
         return format_userspace(action)
     max_len = 0xFFFF if found.max_len is None else found.max_len
-    rule_cookie = 0 if found.implicit_miss else found.rule_cookie
+    rule_cookie = f"{found.rule_cookie:#x}" if found.rule_cookie not in (0, NO_COOKIE) else "0"
     return (
         f"userspace(pid={action.pid},controller(reason={found.reason},dont_send=0,continuation=0,recirc_id=0,"
-        f"rule_cookie={f'{rule_cookie:#x}' if rule_cookie else 0},controller_id={found.controller_id},max_len={max_len}))"
+        f"rule_cookie={rule_cookie},controller_id={found.controller_id},max_len={max_len}))"
     )
