@@ -8,7 +8,7 @@ gets a later one. A flow goes at most `SWEEP_INTERVAL` after its time and never 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from typing import Final
 
 from jackfield.clock import Clock, Timer
@@ -36,14 +36,15 @@ class Expiry:
     Args:
         clock: the time.
         refresh: brings all counters up to date, then calls back.
-        expire: takes rules whose time is up, and which timeout it was; a generator, run in slices.
+        expire: takes rules whose time is up, and which timeout it was; a generator, run in slices, that
+            empties the list.
     """
 
     def __init__(
         self,
         clock: Clock,
         refresh: Callable[[Callable[[], None]], None],
-        expire: Callable[[Sequence[Rule], FlowRemovedReason], Generator[None]],
+        expire: Callable[[list[Rule], FlowRemovedReason], Generator[None]],
     ) -> None:
         self._clock = clock
         self._refresh = refresh
@@ -124,7 +125,8 @@ class Expiry:
         now = self._clock.now()
         hard: list[Rule] = []
         idle: list[Rule] = []
-        for rule in due:
+        while due:
+            rule = due.pop()
             yield
             if rule.remove_version != FOREVER:
                 self._gone -= 1

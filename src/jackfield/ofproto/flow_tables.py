@@ -9,7 +9,7 @@ Semantics: OpenFlow 1.0.1 section 4.6, OpenFlow 1.3.5 section 6.4, and ovs-ofctl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Final, Protocol
 
 from jackfield.flow.match import Match
@@ -284,7 +284,9 @@ class FlowTables:
             else:
                 overtaken.append(new)
         self.version = version
-        for old, new in changes:
+        changes.reverse()
+        while changes:
+            old, new = changes.pop()
             yield
             if new.add_version == version:
                 if new.idle_timeout or new.hard_timeout:
@@ -343,8 +345,11 @@ class FlowTables:
 
     # -- removal ---------------------------------------------------------------------------------------------------
 
-    def remove(self, victims: Sequence[Rule], reason: FlowRemovedReason) -> Work:
-        """Make rules invisible in one step, then clear them away; those that are gone already are passed over."""
+    def remove(self, victims: list[Rule], reason: FlowRemovedReason) -> Work:
+        """Make rules invisible in one step, then clear them away; those that are gone already are passed over.
+
+        The list is emptied: the memory of very many rules is given back rule by rule, for freeing it takes its time.
+        """
         now = self._clock.now()
         version = self.version + 1
         tables = self.tables
@@ -356,9 +361,12 @@ class FlowTables:
                 if rule.priority <= MAX_PRIORITY:
                     tables[rule.table_id].n_flows -= 1
         self.version = version
+        victims.clear()
+        gone.reverse()
         told: list[Removed] = []
         removed = self._provider().rule_removed
-        for rule in gone:
+        while gone:
+            rule = gone.pop()
             self._clear(rule)
             removed(rule)
             if rule.flags & _SEND_FLOW_REM:
