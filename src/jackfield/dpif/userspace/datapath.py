@@ -160,6 +160,8 @@ class Datapath:
             if self._loop is not None:
                 self._loop.remove_reader(worker.up_fd)
             worker.close()
+        self._workers.clear()
+        self.ports.close()
         self._callback = None
 
     def run(self, n_ports: int) -> None:
@@ -441,10 +443,11 @@ class Datapath:
                 self._again = False
                 moved = self.ports.pump()
                 worker = self._workers[0]
-                worker.poll(self.clock.now())
+                worker.poll(self.clock.now(), self.ports.receiving(worker.arena))
                 more = self.run_upcalls()
                 moved += self.ports.pump()
-                if not (moved or more or self._again or worker.upcalls_wait()):
+                waiting = self.ports.receiving(worker.arena)
+                if not (moved or more or waiting or self._again or worker.upcalls_wait()):
                     return
         finally:
             self._pumping = False

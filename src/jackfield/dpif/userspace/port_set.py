@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import select
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
 from jackfield.dpif.provider import DpPortInfo, PortsChanged
@@ -25,12 +27,13 @@ from jackfield.dpif.userspace.state import (
     P_UP_LIMIT,
     P_UP_LOST,
     PORT_WORDS,
+    Arena,
 )
 from jackfield.dpif.userspace.worker import Worker
 from jackfield.errors import describe
 from jackfield.flow.ports import DpPort
 from jackfield.log import get_logger
-from jackfield.netdev.compiled import QUEUE_ROW
+from jackfield.netdev.compiled import QUEUE_ROW, QUEUE_RX_DROPS, QUEUE_RX_PACKETS
 from jackfield.netdev.provider import DeviceStats, Netdev
 
 log = get_logger("dpif_netdev")
@@ -67,6 +70,11 @@ class PortSet:
         self._turn = 0
         self._receivers = 0
         self._bridged: dict[DpPort, Bridge] = {}
+        # Without threads, work is proportional to the ports that have packets, not to all ports.
+        self._has_packets: dict[DpPort, Port] = {}
+        self._receiving: dict[DpPort, Port] = {}
+        self._sending: dict[int, Port] = {}
+        self._epoll = select.epoll()
         self.upcall_limit = DEFAULT_UPCALL_LIMIT
 
     def __iter__(self) -> Iterator[Port]:
@@ -87,14 +95,14 @@ class PortSet:
             raise OSError(errno.EBUSY, f"{netdev.name}: port number {number} is taken")
         elif not 0 <= number < MAX_PORTS:
             raise OSError(errno.EFBIG, f"{netdev.name}: port number {number} is too big (at most {MAX_PORTS - 1})")
-        port = Port(number, netdev, self._heap.allocate(PORT_WORDS))
+        port = Port(number, netdev, self._heap.allocate(PORT_WORDS, "port"))
         for worker in self._workers:
             worker.arena.words[port.block : port.block + PORT_WORDS] = _NO_PORT
         try:
             self._attach(port)
         except OSError:
             self._detach(port)
-            self._heap.retire(port.block, PORT_WORDS)
+            self._heap.retire(port.block, PORT_WORDS, "port")
             raise
         self._ports[number] = self._names[netdev.name] = port
         self._changes[netdev.name] = None
@@ -108,7 +116,7 @@ class PortSet:
         """
         port = self.get(number)
         self._detach(port)
-        self._heap.retire(port.block, PORT_WORDS)
+        self._heap.retire(port.block, PORT_WORDS, "port")
         del self._ports[number]
         del self._names[port.netdev.name]
         self._changes[port.netdev.name] = None
@@ -256,7 +264,7 @@ class PortSet:
             return
         for i, worker in enumerate(self._workers):
             commands = [command(C_PORT_SET, port.number, port.rows[i % len(port.rows)])]
-            for j in range(len(queues)):
+            for j in range(0 if self._is_pumped(port) else len(queues)):
                 if (port.number + j) % len(self._workers) == i:
                     commands.append(command(C_RX_ADD, port.rows[j], port.block))
                     worker.sleep_on(queues[j].fd)
@@ -266,7 +274,13 @@ class PortSet:
         self._wait()
         if port.bridge is not None:
             self._bridged[port.number] = port.bridge
-            port.bridge.start(self._loop, self._ready)
+            if self._is_pumped(port):
+                self._sending[port.bridge.out_fd] = port
+                self._epoll.register(port.bridge.out_fd, select.EPOLLIN)
+                self._has_packets[port.number] = port
+                port.bridge.start(None, partial(self._device_ready, port))
+            else:
+                port.bridge.start(self._loop, None)
 
     def _detach(self, port: Port) -> None:
         """Take the port from the threads, wait until they have let go, and give the device its queues back."""
@@ -283,6 +297,10 @@ class PortSet:
         self._receivers -= len(port.receivers)
         if port.bridge is not None:
             self._bridged.pop(port.number, None)
+            self._has_packets.pop(port.number, None)
+            self._receiving.pop(port.number, None)
+            if self._sending.pop(port.bridge.out_fd, None) is not None:
+                self._epoll.unregister(port.bridge.out_fd)
             port.bridge.stop()
             port.bridge = None
         elif port.queues:
@@ -295,12 +313,47 @@ class PortSet:
         for worker in self._workers:
             worker.wait()
 
+    def _is_pumped(self, port: Port) -> bool:
+        """Whether the packets of a port are moved by `pump`: a Python device's, on a datapath without threads."""
+        return self._ready is not None and port.bridge is not None
+
+    def _device_ready(self, port: Port) -> None:
+        self._has_packets[port.number] = port
+        if self._ready is not None:
+            self._ready()
+
     def pump(self) -> int:
         """Move packets between Python devices and rings, where something waits; how many."""
+        if self._ready is None:
+            return sum(bridge.pump() for bridge in list(self._bridged.values()))
+        active, self._has_packets = self._has_packets, {}
+        for fd, _ in self._epoll.poll(0):
+            port = self._sending[fd]
+            active[port.number] = port
         moved = 0
-        for bridge in list(self._bridged.values()):
-            moved += bridge.pump()
+        for port in active.values():
+            if port.bridge is None:
+                continue
+            n = port.bridge.pump()
+            moved += n
+            if n:
+                self._has_packets[port.number] = port
+            self._receiving[port.number] = port
         return moved
+
+    def receiving(self, arena: Arena) -> list[tuple[int, int]]:
+        """Queue row and port block of each pumped port that has packets in its ring."""
+        for port in list(self._receiving.values()):
+            words = arena.words
+            row = port.rows[0]
+            taken = words[row + QUEUE_RX_PACKETS] + words[row + QUEUE_RX_DROPS]
+            if port.bridge is None or taken >= port.bridge.pushed:
+                del self._receiving[port.number]
+        return [(port.rows[0], port.block) for port in self._receiving.values()]
+
+    def close(self) -> None:
+        """Close what waits for devices; all ports are gone."""
+        self._epoll.close()
 
     def info(self, port: Port) -> DpPortInfo:
         """What `Dpif.port_dump` says of a port."""

@@ -34,6 +34,11 @@ class Bridge:
 
     Args:
         device: the device.
+
+    Attributes:
+        queue: what compiled code sees.
+        out_fd: becomes readable when the device has packets to send.
+        pushed: packets given to compiled code so far.
     """
 
     def __init__(self, device: Netdev) -> None:
@@ -44,6 +49,8 @@ class Bridge:
         self._in = MemoryRing()
         self._out = MemoryRing()
         self.queue = memory_ring_queue(self._in, self._out)
+        self.out_fd: int = self._out.fd
+        self.pushed = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scheduled = False
 
@@ -70,12 +77,16 @@ class Bridge:
 
     def pump(self) -> int:
         """Move one batch each way; how many packets that were."""
-        packets = self.device.receive_batch(_BATCH)
-        for packet in packets:
-            self._in.push(packet)
-        sent = self._out.pop(_BATCH)
-        if sent:
-            self.device.send_batch(sent)
+        try:
+            packets = self.device.receive_batch(_BATCH)
+            for packet in packets:
+                self.pushed += self._in.push(packet)
+            sent = self._out.pop(_BATCH)
+            if sent:
+                self.device.send_batch(sent)
+        except Exception:  # a device of somebody else's making fails; the other ports go on
+            log.exception("%s: moving packets failed", self.device.name)
+            return 0
         return len(packets) + len(sent)
 
     def _schedule(self) -> None:

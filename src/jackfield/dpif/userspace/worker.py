@@ -28,7 +28,10 @@ from jackfield.dpif.userspace.state import (
     HEAP,
     KEY_BYTES,
     LOOP,
+    MAX_RXQS,
     NOW,
+    RX_COUNT,
+    RX_LIST,
     STOP,
     TABLE_COUNT,
     TABLE_LIST,
@@ -155,12 +158,24 @@ class Worker:
         if fd >= 0:
             self._epoll.unregister(fd)
 
-    def poll(self, now: int) -> int:
-        """One pass over the ports of a synchronous worker at time `now` (ms); how much work there was."""
+    def poll(self, now: int, more: Sequence[tuple[int, int]] = ()) -> int:
+        """One pass over the ports of a synchronous worker.
+
+        Args:
+            now: the time in ms.
+            more: queue rows with their ports' blocks to receive from in this pass alone.
+
+        Returns:
+            How much work there was.
+        """
         words = self.arena.words
+        count = words[RX_COUNT]
+        for i, (row, block) in enumerate(more[: MAX_RXQS - count], count):
+            words[RX_LIST + 2 * i], words[RX_LIST + 2 * i + 1] = row, block
+        words[RX_COUNT] = min(count + len(more), MAX_RXQS)
         words[NOW], words[LOOP] = now, _ONCE
         work = self._kernels.run(self.arena.array, self.arena.buffers)
-        words[LOOP] = _COMMANDS_ONLY
+        words[RX_COUNT], words[LOOP] = count, _COMMANDS_ONLY
         return work
 
     # -- commands --------------------------------------------------------------------------------------------------
