@@ -384,3 +384,20 @@ def test_version_negotiation_fails_politely(switch: Switch) -> None:
     session.received(encode(m.Hello(frozenset({OF13})), OF13, 1), 0)
     assert stream.aborted is not None
     assert any(data[1] == 1 for data in stream.sent[1:])
+
+
+def test_flows_that_the_form_cannot_say_are_shown_as_well_as_it_can(switch: Switch) -> None:
+    """As Open vSwitch does: an OpenFlow 1.0 client without NXM sees the parts it knows."""
+    ofproto, _ = switch
+    match = Match.from_fields({"eth_src": 5, "reg3": 7})
+    ofproto.flows.apply(m.FlowMod(m.FlowModCommand.ADD, match, table_id=0, flags=m.FlowModFlags.SEND_FLOW_REM))
+    peer = connect(ofproto, OF10)
+    (reply,) = asyncio.run(peer.ask_slowly(mp.FlowStatsRequest(Match())))
+    assert isinstance(reply, mp.FlowStatsReply)
+    assert [entry.match for entry in reply.entries] == [Match.from_fields({"eth_src": 5})]
+    work = ofproto.flows.apply(m.FlowMod(m.FlowModCommand.DELETE, Match()))
+    assert work is not None
+    list(work)
+    (removed,) = peer.messages()
+    assert isinstance(removed, m.FlowRemoved)
+    assert removed.match == Match.from_fields({"eth_src": 5})
