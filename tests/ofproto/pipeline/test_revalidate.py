@@ -1,11 +1,14 @@
 """Whatever changes: afterwards each megaflow says what a fresh translation says, and no packet is lost to counters."""
 
+import asyncio
 import random
 from collections.abc import Callable
 
 import pytest
 
+from jackfield.dpif.actions import Output
 from jackfield.flow import fields as f
+from jackfield.flow.ports import DpPort
 from jackfield.ofproto.pipeline import revalidate
 from jackfield.openflow.messages import FragmentHandling, PortConfig
 from tests.ofproto.pipeline.fake_dpif import Switch
@@ -134,6 +137,33 @@ def test_every_packet_is_counted_once(switch: Switch) -> None:
     switch.provider.refresh_stats(lambda: None)
     assert switch.flows.tables[0].lookups == 200
     assert base.stats.packets + sum(rule.stats.packets for rule in others) == 200
+
+
+def test_much_work_is_done_in_slices(switch: Switch) -> None:
+    """With a loop running, changes and sweeps of many megaflows let other work in between."""
+    rule = switch.add_flow("", "NORMAL", priority=0)
+
+    async def scenario() -> None:
+        for i in range(1_500):
+            switch.receive(1, f"dl_src=02:00:00:00:{i >> 8:02x}:{i & 255:02x},dl_type=0x1234")
+        switch.dpif.take_sent()
+        called = asyncio.Event()
+        switch.modify_flow(rule, "output:3")
+        switch.provider.sync(called.set)
+        passes = 0
+        while not called.is_set():
+            passes += 1
+            await asyncio.sleep(0)
+        assert passes > 3
+        assert {flow.actions for flow in switch.dpif.flows.values()} == {(Output(DpPort(switch.dp(3))),)}
+        counted = asyncio.Event()
+        switch.receive(1, "dl_src=02:00:00:00:00:07,dl_type=0x1234")
+        switch.provider.refresh_stats(counted.set)
+        switch.provider.refresh_stats(counted.set, max_age=5)
+        await asyncio.wait_for(counted.wait(), 5)
+        assert rule.stats.packets == 1_501
+
+    asyncio.run(scenario())
 
 
 def test_sync_calls_back_in_order_and_once(switch: Switch) -> None:

@@ -143,7 +143,7 @@ class MegaflowTable:
         self._detach(flow)
 
     def _attach(self, flow: Megaflow, translation: Translation) -> None:
-        known = flow.mask | k.PIPELINE
+        known = flow.mask | k.KNOWN_PIPELINE
         add = self.searches.add
         flow.searches = []
         flow.dependencies = []
@@ -172,6 +172,8 @@ class MegaflowTable:
                     del by_topic[topic]
         for (table, _), dependency in zip(flow.searches, flow.dependencies, strict=True):
             self.searches.remove(table, dependency)
+        # Each of them refers back to the megaflow: without this, only the garbage collector could free them.
+        flow.dependencies = []
 
 
 def advance(flow: Megaflow, stats: FlowStats) -> None:

@@ -69,6 +69,8 @@ CONNTRACK: Final = (
 )
 PIPELINE: Final = ((1 << 64 * f.KEY_WORDS) - 1) ^ DATAPATH
 """Everything a datapath does not see."""
+KNOWN_PIPELINE: Final = (1 << 64 * f.PIPELINE_WORDS) - 1 ^ DATAPATH
+"""Of these, what is the same for all packets of a megaflow and worth comparing with rules: all but tunnel options."""
 
 IPV4: Final = ETH_TYPE_IPV4 << ETH_TYPE_OFF
 IPV6: Final = ETH_TYPE_IPV6 << ETH_TYPE_OFF

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 _CHUNK: Final = 256
 """Keys are moved into the array this many at a time."""
 _SLICE: Final = 1 << 16
-"""Rows one step of a sweep looks at."""
+"""Rows one step of a sweep looks at, for a few rules."""
+_SLICE_MANY: Final = 1 << 13
+"""The same for many rules."""
 _FEW: Final = 8
 """Up to this many rules are compared one by one, more of them by a signature."""
 _WORD: Final = (1 << 64) - 1
@@ -54,7 +56,7 @@ class Group:
         self._dependencies: list[Dependency] = []
         #: Keys of the last dependencies, not yet in the array.
         self._pending: list[int] = []
-        self._columns: NDArray[np.uint64] = np.zeros((len(self._words), _CHUNK), np.uint64)
+        self._columns: NDArray[np.uint64] = np.zeros((len(self._words), 0), np.uint64)
 
     def __len__(self) -> int:
         return len(self._dependencies)
@@ -97,12 +99,12 @@ class Group:
         wanted = {value & common for value in values}
         places = [place for place, word in enumerate(self._words) if common >> 64 * word & _WORD]
         masks = [np.uint64(common >> 64 * self._words[place] & _WORD) for place in places]
-        find = self._few if len(wanted) <= _FEW else self._many
+        find, step = (self._few, _SLICE) if len(wanted) <= _FEW else (self._many, _SLICE_MANY)
         # Dependencies may come and go while a caller pauses; what comes was translated by the new rules.
         start = 0
         while start < len(self._dependencies):
             self._settle()
-            end = min(start + _SLICE, len(self._dependencies))
+            end = min(start + step, len(self._dependencies))
             rows = [self._columns[place, start:end] & word_mask for place, word_mask in zip(places, masks, strict=True)]
             found = find(rows, [[value >> 64 * self._words[place] & _WORD for place in places] for value in wanted])
             yield [self._dependencies[start + int(i)] for i in found]
