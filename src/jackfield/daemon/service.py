@@ -13,6 +13,7 @@
 `run` forks first and imports the rest in the daemon only. A second SIGTERM or SIGINT ends the process at once.
 """
 
+import gc
 import os
 import resource
 import signal
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from jackfield.daemon.unixctl import UnixctlServer
 
 log = get_logger("daemon")
+
+_GC_THRESHOLDS = (10_000, 3, 1_000_000)
+"""Objects made before the youngest are collected; how often that, before the middle ones are; and the oldest."""
 
 _TERMINATED = 128
 """A process ended by signal n exits with this plus n, as a shell counts it."""
@@ -84,7 +88,13 @@ class Service:
         return None if self._server is None else self._server.path
 
     def ready(self) -> None:
-        """The daemon serves: whoever launched it may go on."""
+        """The daemon serves: whoever launched it may go on.
+
+        What has been loaded so far stays, and what comes in numbers (rules, megaflows) is not garbage: full collections
+        would find nothing and stall the loop for tenths of a second, so that only young objects are looked through.
+        """
+        gc.freeze()
+        gc.set_threshold(*_GC_THRESHOLDS)
         self._daemon.ready()
 
     def stop(self, cleanup: bool = False) -> None:
