@@ -25,6 +25,7 @@ from jackfield.netdev.provider import CompiledQueue, DeviceStats, Netdev
 
 log = get_logger("dpif_netdev")
 
+_RING_BYTES: Final = 1 << 18
 _BATCH: Final = 64
 """Packets that a Python device gives or takes before the loop gets its turn."""
 
@@ -46,8 +47,8 @@ class Bridge:
         from jackfield.netdev.jit_ring import MemoryRing, memory_ring_queue
 
         self.device = device
-        self._in = MemoryRing()
-        self._out = MemoryRing()
+        self._in = MemoryRing(_RING_BYTES)
+        self._out = MemoryRing(_RING_BYTES)
         self.queue = memory_ring_queue(self._in, self._out)
         self.out_fd: int = self._out.fd
         self.pushed = 0
