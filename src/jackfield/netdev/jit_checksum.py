@@ -53,6 +53,13 @@ def fold(total: int) -> Any:
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
+def fold_few(total: int) -> Any:
+    """A sum of a few words of 16 bits (not negative, below 2**31), folded to 16 bits."""
+    total = (total & 0xFFFF) + (total >> 16)
+    return (total & 0xFFFF) + (total >> 16)
+
+
+@njit(nogil=True, error_model="numpy", _nrt=False)
 def sum_bytes(buffers: Any, start: int, length: int) -> Any:
     """The sum of `length` bytes from `start` on; an odd last byte counts as the high half of a word."""
     total = 0
@@ -72,13 +79,13 @@ def sum_bytes(buffers: Any, start: int, length: int) -> Any:
 @njit(nogil=True, error_model="numpy", _nrt=False)
 def updated(checksum: int, old: int, new: int) -> Any:
     """A checksum after a change of summed words from sum `old` to sum `new` (RFC 1624, equation 3)."""
-    return ~fold((~checksum & 0xFFFF) + (~old & 0xFFFF) + new) & 0xFFFF
+    return ~fold_few((~checksum & 0xFFFF) + (~old & 0xFFFF) + new) & 0xFFFF
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
 def updated_partial(checksum: int, old: int, new: int) -> Any:
     """The same for a partial checksum, which is a sum."""
-    return fold(checksum + (~old & 0xFFFF) + new)
+    return fold_few(checksum + (~old & 0xFFFF) + new)
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)

@@ -374,7 +374,7 @@ def _rx_tap(arena: Any, buffers: Any, io: int, q: int, limit: int) -> Any:
 # -- sending -----------------------------------------------------------------------------------------------------------
 
 
-@njit(nogil=True, cache=True, _nrt=False, forceinline=True)
+@njit(nogil=True, error_model="numpy", _nrt=False, forceinline=True)
 def tx(arena: Any, buffers: Any, io: int, q: int, row: int) -> None:
     """Send a row by a queue at the next `tx_flush`; until then the row's bytes must stay as they are.
 

@@ -131,7 +131,7 @@ def copy_row(arena: Any, buffers: Any, io: int, row: int) -> Any:
     arena[target + META_END] = end
     arena[target + META_BIG_MARK] = mark
     arena[target + META_OFFSET] = start + HEADROOM
-    move(buffers, start + HEADROOM, arena[meta + META_OFFSET], length)
+    copy_in(buffers, start + HEADROOM, buffers.ctypes.data + arena[meta + META_OFFSET], length)
     return copy
 
 

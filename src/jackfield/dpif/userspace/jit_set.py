@@ -43,7 +43,7 @@ from jackfield.netdev.compiled import (
     VNET_CSUM_START_SHIFT,
     VNET_NEEDS_CSUM,
 )
-from jackfield.netdev.jit_checksum import crc32c, fold, put_crc32c, updated, updated_partial
+from jackfield.netdev.jit_checksum import crc32c, fold_few, put_crc32c, updated, updated_partial
 from jackfield.netdev.jit_memory import get8, get16, get32, get64u, put8, put16, put32, put64
 
 _MAC: Final = np.uint64(0xFFFF_FFFF_FFFF)
@@ -141,7 +141,8 @@ def set_word(arena: Any, buffers: Any, meta: int, key: int, word: int, value: in
 @njit(nogil=True, error_model="numpy", _nrt=False)
 def _sum64(word: int) -> Any:
     """The sum of the four 16-bit parts of a word."""
-    return fold((word & 0xFFFF) + (word >> 16 & 0xFFFF) + (word >> 32 & 0xFFFF) + (word >> 48 & 0xFFFF))
+    total = (word & _LOW32) + (word >> 32 & _LOW32)
+    return fold_few((total & 0xFFFF) + (total >> 16))
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
@@ -163,11 +164,12 @@ def _set_nw(arena: Any, buffers: Any, meta: int, start: int, l3: int, eth_type: 
     place = start + l3
     if eth_type == _IPV4:
         if (old ^ new) & _TOS_TTL:
-            before = get16(buffers, place) + get16(buffers, place + 8)
+            # One is the low byte of a summed word, the other the high byte.
+            before = (old >> _TOS_SHIFT & 0xFF) + (old >> _TTL_SHIFT & 0xFF) * 256
+            after = (new >> _TOS_SHIFT & 0xFF) + (new >> _TTL_SHIFT & 0xFF) * 256
             put8(buffers, place + 1, new >> _TOS_SHIFT)
             put8(buffers, place + 8, new >> _TTL_SHIFT)
-            after = get16(buffers, place) + get16(buffers, place + 8)
-            put16(buffers, place + 10, updated(get16(buffers, place + 10), fold(before), fold(after)))
+            put16(buffers, place + 10, updated(get16(buffers, place + 10), before, after))
     elif eth_type == _IPV6:
         # Without a protocol the extension headers do not fit, and only the addresses are held.
         if old & 0xFF == 0:
@@ -216,9 +218,9 @@ def _set_ports(arena: Any, buffers: Any, meta: int, start: int, protocol: int, n
         put8(buffers, l4 + 1, second)
         _update_l4(arena, buffers, meta, start, old_sum, get16(buffers, l4), False)
     else:
-        old_sum = fold(get16(buffers, l4) + get16(buffers, l4 + 2))
+        old_sum = fold_few(get16(buffers, l4) + get16(buffers, l4 + 2))
         put32(buffers, l4, first << 16 | second)
-        _update_l4(arena, buffers, meta, start, old_sum, fold(first + second), False)
+        _update_l4(arena, buffers, meta, start, old_sum, fold_few(first + second), False)
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
