@@ -67,7 +67,7 @@ def change_rules_under_load(net: Rig, seconds: float) -> Account:
     add.write_text("".join(f"send_flow_rem,{rule},actions=output:2\n" for rule in rules))
     modify.write_text("".join(f"modify_strict {rule},actions=output:3\n" for rule in rules))
     delete.write_text("".join(f"delete_strict {rule}\n" for rule in rules))
-    switch.ofctl("add-flow br0 'priority=1,actions=output:2'")
+    switch.ofctl("add-flow br0 'priority=1,in_port=1,actions=output:2'")
     told = folder / "removed"
     with told.open("w") as out:
         monitor = subprocess.Popen(
@@ -131,3 +131,11 @@ def lost(net: Rig) -> int:
     """Packets the datapath lost on their way to the switch model."""
     found = re.search(r"lost:(\d+)", net.switch.appctl("dpctl/show"))
     return int(found.group(1)) if found else 0
+
+
+def flow_limit(net: Rig) -> int:
+    """How many datapath flows the switch allows itself now, by upcall/show."""
+    found = re.search(r"\(limit (\d+)\)", net.switch.appctl("upcall/show"))
+    if found is None:
+        raise RuntimeError("upcall/show shows no limit")
+    return int(found.group(1))

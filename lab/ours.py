@@ -52,7 +52,9 @@ def parse_flows(text: str) -> list[Flow]:
         head, is_flow, actions = line.strip().partition(" actions=")
         if not is_flow:
             continue
-        *fields, match = head.split(", ")
+        # A rule for all packets of the default priority has nothing after the last comma.
+        *fields, match = f"{head} ".split(", ")
+        match = match.strip()
         found.append(Flow(dict(each.split("=", 1) for each in fields if "=" in each), match, actions))
     return found
 

@@ -54,6 +54,13 @@ class Rig:
         odd = [line for line in _COMPLAINT.findall(new) if not any(re.search(each, line) for each in self.expected)]
         assert not odd, "the switch complained:\n" + "\n".join(odd[:10])
 
+    def port_block(self, number: int, version: str = "OpenFlow13") -> str:
+        """What ovs-ofctl dump-ports-desc prints of one port."""
+        text = self.switch.ofctl(f"-O {version} dump-ports-desc br0")
+        found = re.search(rf"^ {number}\(.*?(?=^ \S|\Z)", text, re.MULTILINE | re.DOTALL)
+        assert found is not None, text
+        return found.group()
+
     def set_flows(self, *rules: str, version: str = "OpenFlow13") -> None:
         """Replace all flows."""
         self.switch.ofctl("del-flows br0")

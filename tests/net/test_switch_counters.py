@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.load import change_rules_under_load
+from lab.load import change_rules_under_load, first_port
 from lab.rig import Rig, rig, until
 
 pytestmark = [pytest.mark.net, pytest.mark.usefixtures("net_lane")]
@@ -16,7 +16,7 @@ ETHERTYPE = "88b5"
 
 
 @pytest.fixture(scope="module")
-def _running() -> Iterator[Rig]:
+def _running(net_lane: None) -> Iterator[Rig]:
     with rig(3) as made:
         yield made
 
@@ -43,18 +43,19 @@ def send(net: Rig, count: int, length: int = 60, pause: float = 0.0) -> None:
 
 @pytest.mark.parametrize("length", [60, 1000, 1514])
 def test_packets_and_bytes_right_after_the_traffic(net: Rig, length: int) -> None:
-    net.set_flows("priority=9,in_port=1,actions=output:2", "actions=drop")
+    net.set_flows("priority=9,in_port=1,actions=output:2", "priority=0,actions=drop")
+    before = first_port(net)["rx_pkts"]
     send(net, 1000, length)
-    stopped = time.monotonic()
+    # A busy machine's kernel may drop what is sent at once before it reaches the switch's port.
+    received = first_port(net)["rx_pkts"] - before
+    assert received > 500
     flow = until(
-        lambda: next((each for each in net.switch.flows("in_port=1") if each.packets >= 1000), None),
-        "1000 packets are counted", 1,
+        lambda: next((each for each in net.switch.flows("in_port=1") if each.packets >= received), None),
+        f"{received} packets are counted", 1,
     )
-    assert time.monotonic() - stopped < 1
-    assert (flow.packets, flow.bytes) == (1000, 1000 * length)
     time.sleep(1.2)
     flow = net.switch.flows("in_port=1")[0]
-    assert (flow.packets, flow.bytes) == (1000, 1000 * length)
+    assert (flow.packets, flow.bytes) == (received, received * length)
 
 
 def test_aggregates_and_tables_count_the_same(net: Rig) -> None:
@@ -126,10 +127,11 @@ def removed(monitored: Path) -> "re.Match[str] | None":
 def test_hard_timeout(net: Rig, monitored: Path) -> None:
     added = time.monotonic()
     net.switch.ofctl("add-flow br0 send_flow_rem,cookie=0x5,hard_timeout=2,in_port=1,actions=output:2")
+    sent = 0
     while time.monotonic() - added < 1.6:
         send(net, 1)
+        sent += 1
         time.sleep(0.2)
-    sent = net.switch.flows()[0].packets
     found = until(lambda: removed(monitored), "the flow is removed", 3)
     assert 1.95 < time.monotonic() - added < 3.1
     assert found["reason"] == "hard"
