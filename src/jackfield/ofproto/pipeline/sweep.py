@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _CHUNK: Final = 256
 """Keys are moved into the array this many at a time."""
+_SMALL: Final = 32
+"""Up to this many keys are compared where they wait."""
 _SLICE: Final = 1 << 16
 """Rows one step of a sweep looks at, for a few rules."""
 _SLICE_MANY: Final = 1 << 13
@@ -95,8 +97,12 @@ class Group:
         if not common:
             yield list(self._dependencies)
             return
-        self._settle()
         wanted = {value & common for value in values}
+        if len(self._pending) == len(self._dependencies) <= _SMALL:
+            # So few that numpy would cost more than it saves.
+            yield [each for each, key in zip(self._dependencies, self._pending, strict=True) if key & common in wanted]
+            return
+        self._settle()
         places = [place for place, word in enumerate(self._words) if common >> 64 * word & _WORD]
         masks = [np.uint64(common >> 64 * self._words[place] & _WORD) for place in places]
         find, step = (self._few, _SLICE) if len(wanted) <= _FEW else (self._many, _SLICE_MANY)
