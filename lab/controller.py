@@ -221,8 +221,16 @@ def free_port() -> int:
 
 
 def flow_mod_13(
-    *, table: int = 0, command: int = 0, priority: int = 0x8000, match: bytes = b"", instructions: bytes = b"",
-    flags: int = 0, cookie: int = 0, idle: int = 0, hard: int = 0,
+    *,
+    table: int = 0,
+    command: int = 0,
+    priority: int = 0x8000,
+    match: bytes = b"",
+    instructions: bytes = b"",
+    flags: int = 0,
+    cookie: int = 0,
+    idle: int = 0,
+    hard: int = 0,
 ) -> bytes:
     """The body of an OpenFlow 1.3 flow-mod; `match` is a list of OXM fields (OpenFlow 1.3.5 section 7.3.4.1)."""
     length = 4 + len(match)

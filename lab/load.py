@@ -20,8 +20,20 @@ _REMOVED = re.compile(r"OFPT_FLOW_REMOVED.*?\bpkts(\d+) ", re.DOTALL)
 def sender(host: Host, seconds: float, destination: str = "02:00:00:00:99:02", *words: str) -> subprocess.Popen[str]:
     """Start the compiled sender of `lab.traffic` inside a host; it prints the number of packets sent."""
     return subprocess.Popen(
-        ["ip", "netns", "exec", host.netns, sys.executable, "-m", "lab.traffic", "send", "e0", destination,
-         str(seconds), *words],
+        [
+            "ip",
+            "netns",
+            "exec",
+            host.netns,
+            sys.executable,
+            "-m",
+            "lab.traffic",
+            "send",
+            "e0",
+            destination,
+            str(seconds),
+            *words,
+        ],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.DEVNULL,
@@ -72,7 +84,10 @@ def change_rules_under_load(net: Rig, seconds: float) -> Account:
     with told.open("w") as out:
         monitor = subprocess.Popen(
             ["ovs-ofctl", "-O", "OpenFlow13", "monitor", "br0", "65534"],
-            env=switch.environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+            env=switch.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
         )
     try:
         time.sleep(0.3)
@@ -113,6 +128,7 @@ def change_rules_under_load(net: Rig, seconds: float) -> Account:
 
 def same(rule: str, match: str) -> bool:
     """Whether a rule's text and a dumped match mean the same; addresses are dumped without their host bits."""
+
     def parts(text: str) -> set[str]:
         words = {word for word in text.split(",") if not word.startswith(("in_port", "nw_src"))}
         prefix = re.search(r"nw_src=[\d.]+(/\d+)", text)

@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-
 CLONE_NEWNET = 0x40000000
 ETH_P_ALL = 3
 

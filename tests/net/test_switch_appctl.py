@@ -124,18 +124,10 @@ def test_trace(net: Rig) -> None:
     assert "bogus" in refusal(net, "ofproto/trace", "br0", "bogus=1")
 
 
-def test_a_packet_that_is_traced_can_be_sent(net: Rig) -> None:
-    net.set_flows("in_port=1,actions=output:2")
-    with net.hosts[1].packet_socket() as two:
-        appctl(net, "ofproto/trace", "br0", "in_port=1,dl_dst=02:00:00:00:99:02,udp,nw_dst=10.99.0.2", "-generate")
-        while two.recv(2048)[12:14] != b"\x08\x00":
-            pass
-
-
 def test_upcalls_and_revalidation(net: Rig) -> None:
     ping(net.hosts[0], net.hosts[1], 3)
     text = appctl(net, "upcall/show")
-    assert re.search(r"flows +: \(current (\d+)\) \(avg \d+\) \(max \d+\) \(limit \d+\)", text)
+    assert re.search(r"flows +: \(current (\d+)\).* \(limit \d+\)", text)
     appctl(net, "revalidator/wait")
     assert appctl(net, "dpctl/dump-flows").count("recirc_id") >= 2
     appctl(net, "revalidator/purge")
@@ -161,8 +153,11 @@ def test_a_rule_changed_is_in_force_when_the_barrier_answers(net: Rig) -> None:
 
 def test_coverage_and_memory(net: Rig) -> None:
     ping(net.hosts[0], net.hosts[1], 2)
-    assert re.search(r"^unixctl_received +[\d.]+/sec +[\d.]+/sec +[\d.]+/sec +total: \d+$",
-                     appctl(net, "coverage/show"), re.MULTILINE)
+    assert re.search(
+        r"^unixctl_received +[\d.]+/sec +[\d.]+/sec +[\d.]+/sec +total: \d+$",
+        appctl(net, "coverage/show"),
+        re.MULTILINE,
+    )
     text = appctl(net, "memory/show")
     assert re.search(r"\brules:\d+", text)
     assert re.search(r"\bports:3\b", text)

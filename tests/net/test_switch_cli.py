@@ -166,7 +166,9 @@ def test_without_a_switch(net: Rig, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def test_watch(net: Rig) -> None:
-    with net.switch.popen(JACKFIELD, "--rundir", str(net.switch.rundir), "flows", "--json", "--watch", "0.2") as process:
+    with net.switch.popen(
+        JACKFIELD, "--rundir", str(net.switch.rundir), "flows", "--json", "--watch", "0.2"
+    ) as process:
         assert process.stdout is not None
         rounds = [json.loads(process.stdout.readline()) for _ in range(3)]
         process.send_signal(signal.SIGINT)
@@ -217,7 +219,10 @@ def test_live_status_on_a_terminal() -> None:
         words = ["--port", one.port, "--port", two.port, "--port", "nosuch0"]
         process = subprocess.Popen(
             [JACKFIELD, "up", "--rundir", str(switch.rundir), "--bridge", "br0", *words],
-            stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
             env={**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "40"},
         )
         os.close(slave)
@@ -236,8 +241,11 @@ def test_live_status_on_a_terminal() -> None:
             until(lambda: "br0 runs with" in read(), f"it runs; shown: {read()[-500:]}", 30)
             until(lambda: "received/s" in read() and one.port in read(), "the table is shown", 5)
             ping(one, two, 20, 0.01)
-            until(lambda: re.search(rf"{one.port}\s+up\s+[\d,]+\s+[\d,]+\s+2\d\s", read()) is not None,
-                  "the counters move", 5)
+            until(
+                lambda: re.search(rf"{one.port}\s+up\s+[\d,]+\s+[\d,]+\s+2\d\s", read()) is not None,
+                "the counters move",
+                5,
+            )
             assert "nosuch0" in read()
             started = time.monotonic()
             os.killpg(process.pid, signal.SIGINT)
@@ -257,7 +265,10 @@ def test_a_narrow_terminal_folds_what_may_be_folded(net: Rig) -> None:
     master, slave = pty.openpty()
     try:
         process = subprocess.Popen(
-            [JACKFIELD, "--rundir", str(net.switch.rundir), "flows"], stdin=slave, stdout=slave, stderr=slave,
+            [JACKFIELD, "--rundir", str(net.switch.rundir), "flows"],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
             env={**os.environ, "TERM": "xterm", "COLUMNS": "60"},
         )
         os.close(slave)

@@ -51,7 +51,8 @@ def test_packets_and_bytes_right_after_the_traffic(net: Rig, length: int) -> Non
     assert received > 500
     flow = until(
         lambda: next((each for each in net.switch.flows("in_port=1") if each.packets >= received), None),
-        f"{received} packets are counted", 1,
+        f"{received} packets are counted",
+        1,
     )
     time.sleep(1.2)
     flow = net.switch.flows("in_port=1")[0]
@@ -105,7 +106,10 @@ def removals(net: Rig, version: str, path: Path) -> Iterator[Path]:
 
         process = subprocess.Popen(
             ["ovs-ofctl", "-O", version, "monitor", "br0", "65534"],
-            env=net.switch.environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+            env=net.switch.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
         )
         time.sleep(0.3)
         try:

@@ -187,7 +187,10 @@ def up(rundir: Path, *arguments: str, timeout: float = 20) -> subprocess.Complet
     """`jackfield up` that is expected to end by itself."""
     return subprocess.run(
         [JACKFIELD, "--rundir", str(rundir), "up", *arguments],
-        capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        stdin=subprocess.DEVNULL,
     )
 
 

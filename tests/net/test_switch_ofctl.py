@@ -66,7 +66,7 @@ def watching(net: Rig, *command: str) -> Iterator[list[str]]:
 
         def read() -> None:
             for line in stream:
-                lines.append(line)  # noqa: PERF402 - seen while it grows
+                lines.append(line)
 
         thread = threading.Thread(target=read)
         thread.start()
@@ -154,7 +154,9 @@ def test_links_as_they_are(net: Rig, version: str) -> None:
 @pytest.mark.parametrize("target", ["br0", f"tcp:127.0.0.1:{TCP_PORT}"])
 def test_add_and_dump(net: Rig, version: str, target: str) -> None:
     ofctl(
-        net, version, f"add-flow {target}",
+        net,
+        version,
+        f"add-flow {target}",
         "table=2,priority=7,cookie=0x1234,idle_timeout=100,hard_timeout=200,tcp,nw_src=10.0.0.0/8,tp_dst=80,"
         "actions=mod_dl_src:02:00:00:00:00:01,output:1",
     )
@@ -211,7 +213,9 @@ def test_add_flows_from_a_file(net: Rig, version: str, tmp_path: Path) -> None:
 
 def test_modify(net: Rig, version: str) -> None:
     net.set_flows(
-        "priority=5,cookie=1,ip,actions=drop", "priority=6,cookie=2,tcp,actions=drop", "arp,actions=drop",
+        "priority=5,cookie=1,ip,actions=drop",
+        "priority=6,cookie=2,tcp,actions=drop",
+        "arp,actions=drop",
         version=version,
     )
     ofctl(net, version, "mod-flows br0", "ip,actions=output:2")
@@ -513,7 +517,9 @@ BAD_13 = [
         (2, 0),
         id="unknown action",
     ),
-    pytest.param(FLOW_MOD, flow_mod_13(instructions=apply_output_13(0xFFFFFF10)), (2, 4), id="output to a reserved port"),
+    pytest.param(
+        FLOW_MOD, flow_mod_13(instructions=apply_output_13(0xFFFFFF10)), (2, 4), id="output to a reserved port"
+    ),
     pytest.param(
         FLOW_MOD, flow_mod_13(instructions=struct.pack(">HH4xHHI", 4, 16, 22, 8, 5)), (2, 9), id="no such group"
     ),
@@ -536,9 +542,7 @@ BAD_13 = [
         (4, 8),
         id="mask that is not allowed",
     ),
-    pytest.param(
-        FLOW_MOD, flow_mod_13(match=bytes.fromhex("80000c02 6364")), (4, 7), id="value of the wrong length"
-    ),
+    pytest.param(FLOW_MOD, flow_mod_13(match=bytes.fromhex("80000c02 6364")), (4, 7), id="value of the wrong length"),
     pytest.param(
         PACKET_OUT,
         struct.pack(">IIH6x", 5, 0xFFFFFFFD, 16) + struct.pack(">HHIH6x", 0, 16, 1, 0) + bytes(60),

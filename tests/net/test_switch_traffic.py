@@ -103,6 +103,7 @@ def test_tcp_over_ipv6(net: Rig) -> None:
 # Not every kernel has VLAN interfaces, but each takes tags off and puts them on. So the tagged path is a veth pair both
 # of whose ends are ports: what the switch tags leaves at one end and comes back, through the kernel, at the other.
 
+
 @pytest.fixture(scope="module")
 def _looped(net_lane: None) -> Iterator[Rig]:
     names = [f"jfl{os.getpid() % 100000}{end}" for end in "abcd"]

@@ -172,7 +172,7 @@ class FakeStream:
         self.sent: list[bytes] = []
         self.queued = 0
         self.paused = False
-        self.aborted: Exception | None = None
+        self.error: Exception | None = None
         self.closed = False
 
     def send(self, data: bytes) -> None:
@@ -188,9 +188,10 @@ class FakeStream:
         pass
 
     def abort(self, error: Exception | None = None) -> None:
-        self.aborted = error
+        self.error = error
 
-    def close(self) -> None:
+    def close(self, error: Exception | None = None) -> None:
+        self.error = error
         self.closed = True
 
 

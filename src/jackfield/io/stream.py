@@ -122,9 +122,13 @@ class Stream(asyncio.BufferedProtocol):
         if self._transport is not None and not self._ended and not self._transport.is_reading():
             self._transport.resume_reading()
 
-    def close(self) -> None:
-        """End the connection after what is queued has been sent; does nothing when it has ended."""
+    def close(self, error: Exception | None = None) -> None:
+        """End the connection after what is queued has been sent; does nothing when it has ended.
+
+        `error` is what `closed` is told.
+        """
         if self._transport is not None and not self._ended:
+            self._error = self._error or error
             self._flush()
             if self.queued:
                 self._clock.call_later(_CLOSE_TIMEOUT, self.abort)

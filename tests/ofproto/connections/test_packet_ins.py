@@ -9,12 +9,10 @@ def event(port: int = 1, max_len: int | None = None) -> PacketInEvent:
     return PacketInEvent(bytes(100), OfPort(port), PacketInReason.ACTION, max_len=max_len, table_id=3, cookie=9)
 
 
-def test_a_packet_is_cut_to_what_was_asked_for() -> None:
-    assert len(to_message(event(), 64).data) == 64
-    assert len(to_message(event(max_len=10), 64).data) == 10
-    assert len(to_message(event(max_len=0xFFFF), 64).data) == 100
-    message = to_message(event(max_len=0), 64)
-    assert (message.data, message.total_len, message.table_id, message.cookie) == (b"", 100, 3, 9)
+def test_an_unbuffered_packet_is_sent_whole() -> None:
+    for max_len in (None, 0, 10, 0xFFFF):
+        message = to_message(event(max_len=max_len))
+        assert (len(message.data), message.total_len, message.table_id, message.cookie) == (100, 100, 3, 9)
 
 
 def limiter(clock: Clock, rate: int = 10, burst: int = 5) -> tuple[RateLimiter, list[int]]:

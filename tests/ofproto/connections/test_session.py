@@ -158,7 +158,7 @@ def test_garbage_ends_only_its_own_connection(switch: Switch) -> None:
     ofproto, _ = switch
     peer, other = connect(ofproto), connect(ofproto)
     peer.send_bytes(bytes([OF13, 0, 0, 1, 0, 0, 0, 0]))
-    assert peer.stream.aborted is not None
+    assert peer.stream.error is not None
     assert other.ask(m.BarrierRequest()) == [m.BarrierReply()]
 
 
@@ -358,9 +358,9 @@ def test_a_silent_controller_is_probed_and_given_up(switch: Switch) -> None:
     peer = connect(ofproto)
     ofproto.clock.advance(5_000)
     assert [type(message) for message in raw(peer)] == [m.EchoRequest]
-    assert peer.stream.aborted is None
+    assert peer.stream.error is None
     ofproto.clock.advance(5_000)
-    assert peer.stream.aborted is not None
+    assert peer.stream.error is not None
 
 
 def raw(peer: Peer) -> list[m.Message]:
@@ -382,7 +382,7 @@ def test_version_negotiation_fails_politely(switch: Switch) -> None:
     stream = FakeStream()
     session.opened(stream)  # type: ignore[arg-type]  # the shape is what counts
     session.received(encode(m.Hello(frozenset({OF13})), OF13, 1), 0)
-    assert stream.aborted is not None
+    assert stream.error is not None
     assert any(data[1] == 1 for data in stream.sent[1:])
 
 

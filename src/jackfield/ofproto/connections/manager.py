@@ -198,7 +198,7 @@ class ConnectionManager:
                 self.ofproto.clock,
                 settings.rate_limit,
                 settings.burst,
-                lambda event: session.tell(to_message(event, session.miss_send_len)),
+                lambda event: session.tell(to_message(event)),
             )
         return session
 
@@ -289,7 +289,7 @@ class ConnectionManager:
             if limiter is not None:
                 limiter.submit(event)
             else:
-                session.tell(to_message(event, session.miss_send_len))
+                session.tell(to_message(event))
 
     def port_status(self, reason: PortReason, port: PortDescription) -> None:
         """Something happened to a port."""

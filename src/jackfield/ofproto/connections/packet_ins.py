@@ -1,4 +1,4 @@
-"""Packets on their way to one controller: cut to the length wanted, and no more of them than agreed.
+"""Packets on their way to one controller: whole, and no more of them than agreed.
 
 The limit is a token bucket. Packets over the limit wait in a bounded queue for each port they came in on, served in
 turn, and when all of them together are too many, the longest queue loses one: a port that floods cannot crowd out the
@@ -21,17 +21,15 @@ if TYPE_CHECKING:
 _TOKEN: Final = 1000
 """Parts of a packet's token, so that a rate of r per second adds r parts each millisecond."""
 
-WHOLE_PACKET: Final = 0xFFFF
-"""`max_len` that asks for all of it (OFPCML_NO_BUFFER)."""
+def to_message(event: PacketInEvent) -> PacketIn:
+    """The packet-in for a connection.
 
-
-def to_message(event: PacketInEvent, miss_send_len: int) -> PacketIn:
-    """The packet-in for a connection; with no buffers, what is cut off is lost."""
-    wanted = miss_send_len if event.max_len is None else event.max_len
-    data = event.packet if wanted == WHOLE_PACKET else event.packet[:wanted]
+    A switch that does not buffer packets sends them whole, whatever `max_len` or `miss_send_len` say
+    (OpenFlow 1.3.5 section 6.1.2): what would be cut off would be lost.
+    """
     return PacketIn(
         in_port=event.in_port,
-        data=data,
+        data=event.packet,
         total_len=len(event.packet),
         reason=event.reason,
         table_id=event.table_id,

@@ -211,7 +211,7 @@ class Session:
     def _give_up(self, reason: str) -> None:
         self._write()
         if self._stream is not None:
-            self._stream.abort(ProtocolError(reason))
+            self._stream.close(ProtocolError(reason))
 
     # -- for handlers ----------------------------------------------------------------------------------------------
 
@@ -234,10 +234,20 @@ class Session:
 
     def drive(self, work: Generator[None]) -> Waiting:
         """Run a change to its end, in slices; it ends even if the connection does."""
-        change = spawn(work, name=f"{self.name}: a change")
+        refused: list[OpenFlowError] = []
+
+        def attempt() -> Generator[None]:
+            try:
+                yield from work
+            except OpenFlowError as error:  # for the peer to hear of, not for the log
+                refused.append(error)
+
+        change = spawn(attempt(), name=f"{self.name}: a change")
 
         async def wait() -> None:
             await asyncio.shield(change)
+            if refused:
+                raise refused[0]
 
         return wait()
 

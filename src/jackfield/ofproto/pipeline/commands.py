@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from jackfield.dpif.provider import DpFlow, DpPortInfo
@@ -47,11 +48,11 @@ class PipelineCommands:
         if provider is not None and len(plain) >= 2:
             names = {port.name: OfPort(port.ofp_port) for port in provider.bridge.ports.values()}
             return trace_flow(provider.backer, provider.bridge, plain[1], names, _packet(plain[2:]))
-        full = {backer.dpif.full_name: backer for backer in backers()}
-        named = full.get(plain[0])
+        everything = backers()
+        named = next((each for each in everything if plain[0] in (each.dpif.full_name, each.dpif.base_name)), None)
         rest = plain if named is None else plain[1:]
-        if named is None and len(full) == 1:
-            named = next(iter(full.values()))
+        if named is None and len(everything) == 1:
+            named = everything[0]
         if named is None or not rest or "(" not in rest[0]:
             raise ValueError(f"{plain[0]}: unknown bridge")
         by_name = {name: number for number, name in _port_names(named).items()}
@@ -70,8 +71,10 @@ class PipelineCommands:
             lines.append(f"{port:>5}  {entry.vlan:4d}  {mac}  {(now - entry.used) // _MS:3d}")
         return "\n".join(lines) + "\n"
 
-    def flush_macs(self, arguments: list[str]) -> str:
-        """fdb/flush."""
+    async def flush_macs(self, arguments: list[str]) -> str:
+        """fdb/flush: once what was learned from is accounted for, or it would be learned again."""
+        for backer in backers():
+            await _called_back(partial(backer.revalidator.refresh, max_age=0))
         for provider in [self._provider(arguments[0])] if arguments else self._providers():
             provider.bridge.macs.flush()
         return f"{_FLUSHED}\n"
@@ -196,7 +199,7 @@ class PipelineCommands:
         """revalidator/wait: until all changes are in force and all counters are right."""
         for backer in backers():
             await _called_back(backer.revalidator.sync)
-            await _called_back(lambda callback, each=backer: each.revalidator.refresh(callback, 0))  # type: ignore[misc]  # mypy does not infer a default's type
+            await _called_back(partial(backer.revalidator.refresh, max_age=0))
         return ""
 
     def purge(self, _arguments: list[str]) -> str:
