@@ -18,7 +18,7 @@ from numba import njit
 from jackfield.dpif.userspace import jit_actions, jit_parse
 from jackfield.flow.fields import DATAPATH_WORDS
 from jackfield.netdev import compiled as c
-from jackfield.netdev import jit_checksum, jit_io, jit_rows, jit_segment
+from jackfield.netdev import jit_checksum, jit_io, jit_memory, jit_rows, jit_segment
 from jackfield.netdev.provider import CompiledQueue
 
 IO = 64
@@ -116,16 +116,35 @@ def segment(arena, buffers, meta, headers, number):
 
 
 @njit(cache=True, nogil=True, _nrt=False)
-def switch(arena, buffers, io, qs, n):
-    """A round of a switch with `n` queues at `qs`: what comes in by one goes out by the next; how many packets."""
-    total = 0
-    for i in range(n):
-        got = jit_io.rx(arena, buffers, io, qs + i * c.QUEUE_ROW, c.BATCH)
-        for row in range(got):
-            jit_io.tx(arena, buffers, io, qs + (i + 1) % n * c.QUEUE_ROW, row)
-        jit_io.tx_flush(arena, buffers, io)
-        total += got
-    return total
+def serve(arena, buffers, io, qs, programs, n, pollfds, stop):
+    """A switch of `n` queues at `qs`, until the word at address `stop` is set.
+
+    Args:
+        programs: index of `n` words, the places of the programs for each queue's packets; 0: what comes in by a queue
+            goes out by the next.
+        pollfds: address of `n` ``struct pollfd``.
+    """
+    idle = 0
+    while jit_memory.load_acquire64(stop) == 0:
+        total = 0
+        for i in range(n):
+            q = qs + i * c.QUEUE_ROW
+            got = jit_io.rx(arena, buffers, io, q, c.BATCH)
+            total += got
+            for row in range(got):
+                if programs == 0:
+                    jit_io.tx(arena, buffers, io, qs + (i + 1) % n * c.QUEUE_ROW, row)
+                    continue
+                key = arena[io + c.IO_KEYS] + row * DATAPATH_WORDS
+                for word in range(DATAPATH_WORDS):
+                    arena[key + word] = 0
+                jit_parse.parse(arena, buffers, io, row, key)
+                jit_actions.execute(arena, buffers, io, row, arena[programs + i])
+            jit_io.tx_flush(arena, buffers, io)
+        idle = 0 if total else idle + 1
+        if idle > 20:
+            jit_memory.poll(pollfds, n, 100)
+            idle = 0
 
 
 class Rig:

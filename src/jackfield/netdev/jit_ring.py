@@ -12,6 +12,7 @@ release and loaded with acquire order.
 
 from __future__ import annotations
 
+import mmap
 import os
 from typing import Any, Final
 
@@ -145,8 +146,12 @@ def _take(ring: int, fd: int, target: int, room: int) -> Any:
     return length
 
 
+_frame: Final = np.zeros(BIG_ROOM, np.uint8)
+"""Where `MemoryRing.pop` puts a packet before it makes bytes of it."""
+
+
 class MemoryRing:
-    """The Python side of a ring: either end of it, on one thread.
+    """The Python side of a ring: either end of it. Only one thread of a process may take, from whatever ring.
 
     Attributes:
         fd: an eventfd that becomes readable when the ring was empty and got something; the taker sleeps on it.
@@ -164,12 +169,10 @@ class MemoryRing:
         """
         if capacity < 2 * BIG_ROOM - 4096 or capacity & (capacity - 1):
             raise ValueError(f"a ring of {capacity} bytes (expected a power of two of at least 131072)")
-        # One cache line more than needed, to begin on a line.
-        self._memory = np.zeros(_DATA + capacity + 64, np.uint8)
-        self.address = -(-self._memory.ctypes.data // 64) * 64
-        self._words = self._memory[self.address - self._memory.ctypes.data :][: _DATA + capacity].view(np.int64)
-        self._words[_CAPACITY // 8] = capacity
-        self._frame = np.zeros(max(BIG_ROOM, 64), np.uint8)
+        # Pages of its own, which cost memory only once they are used.
+        self._memory = np.frombuffer(mmap.mmap(-1, _DATA + capacity), np.int64)
+        self._memory[_CAPACITY // 8] = capacity
+        self.address = int(self._memory.ctypes.data)
         self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def push(self, frame: bytes) -> bool:
@@ -183,10 +186,10 @@ class MemoryRing:
         """Take up to `limit` packets; fewer means that the ring is empty and `fd` will tell when it no longer is."""
         frames: list[bytes] = []
         while len(frames) < limit:
-            length = _take(self.address, self.fd, self._frame.ctypes.data, len(self._frame))
+            length = _take(self.address, self.fd, _frame.ctypes.data, len(_frame))
             if length < 0:
                 break
-            frames.append(self._frame[:length].tobytes())
+            frames.append(_frame[:length].tobytes())
         return frames
 
     def close(self) -> None:
