@@ -120,9 +120,9 @@ class Ofproto:
         self.provider.destruct(delete=delete)
         ofproto_registry.close(self.provider)
 
-    def wake_provider(self) -> None:
-        """Have the provider's `run` called soon, from the loop."""
-        self._schedule(self.clock.now())
+    def wake_provider(self, within: int = 0) -> None:
+        """Have the provider's `run` called from the loop, in `within` ms at the latest."""
+        self._schedule(self.clock.now() + within)
 
     def _schedule(self, when: int) -> None:
         if self._run_timer is not None:

@@ -270,5 +270,5 @@ class OfprotoProvider(Provider, ABC):
         """
 
 
-ofproto_registry: Final = ProviderRegistry[OfprotoProvider]("ofproto", OfprotoProvider)
+ofproto_registry: Final = ProviderRegistry[OfprotoProvider]("ofproto", OfprotoProvider)  # type: ignore[type-abstract]  # the contract that classes are held against; nothing is made of it
 """The classes of switches by type; `Ofproto` opens its provider from here."""

@@ -274,7 +274,7 @@ class Switch:
     def dpif(self) -> FakeDpif:
         return cast(FakeDpif, self.provider.backer.dpif)
 
-    def wake_provider(self) -> None:
+    def wake_provider(self, within: int = 0) -> None:
         self.wakes[0] += 1
 
     def run(self) -> int | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _TOKEN: Final = 1000
 """Parts of a packet's token, so that a rate of r per second adds r parts each millisecond."""
 
+
 def to_message(event: PacketInEvent) -> PacketIn:
     """The packet-in for a connection.
 

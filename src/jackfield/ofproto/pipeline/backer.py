@@ -37,6 +37,9 @@ _RECIRCULATION_TIME: Final = 1_000
 
 _backers: dict[str, Backer] = {}
 
+_WAKE_DELAY: Final = 2
+"""Within how many ms changes are worked off that no barrier asks for."""
+
 
 class Backer:
     """One datapath and what its bridges share; see `acquire`.
@@ -95,9 +98,9 @@ class Backer:
         close_dpif(self.dpif)
 
     def wake(self) -> None:
-        """Have `run` called soon."""
+        """Have `run` called soon: so much later that a controller's barriers, which do the work at once, come first."""
         for bridge in self.bridges.values():
-            bridge.ofproto.wake_provider()
+            bridge.ofproto.wake_provider(within=_WAKE_DELAY)
             return
 
     def run(self, now: int) -> int | None:

@@ -170,7 +170,9 @@ class Revalidator:
 
     def _carry_out(self, batch: list[tuple[Megaflow, Translation | None, DpOp | None]]) -> None:
         """Have the datapath do it, credit what was counted so far, and rest the megaflows on their new translations."""
-        self._backer.dpif.operate([op for _, _, op in batch if op is not None])
+        ops = [op for _, _, op in batch if op is not None]
+        if ops:
+            self._backer.dpif.operate(ops)
         for flow, t, op in batch:
             self._credit(flow, op)
             if t is None or (op is not None and op.error is not None):
