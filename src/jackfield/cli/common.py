@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from jackfield.cli.completion import complete_bridge
-from jackfield.cli.openflow_client import Client
-from jackfield.cli.target import Target
-from jackfield.flow.ports import OfPort
-from jackfield.openflow.messages import PortDescription
-from jackfield.openflow.multipart import PortDescReply, PortDescRequest
+
+if TYPE_CHECKING:
+    from jackfield.cli.openflow_client import Client
+    from jackfield.cli.target import Target
+    from jackfield.flow.ports import OfPort
+    from jackfield.openflow.messages import PortDescription
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,12 +27,25 @@ def on_bridge(command: F) -> F:
 
 
 def connect(target: Target, bridge: str | None) -> Client:
-    """An OpenFlow connection to a bridge."""
-    return Client(target.management_socket(bridge))
+    """An OpenFlow connection to a bridge.
+
+    Raises:
+        ValueError: there is no switch or no such bridge.
+        OSError: it cannot be reached.
+    """
+    from jackfield.cli.openflow_client import Client
+
+    try:
+        return Client(target.management_socket(bridge))
+    except (ConnectionRefusedError, FileNotFoundError) as error:
+        # A switch that was killed leaves its sockets behind.
+        raise target.nobody() from error
 
 
 def port_descriptions(client: Client) -> list[PortDescription]:
     """The bridge's ports by number."""
+    from jackfield.openflow.multipart import PortDescReply, PortDescRequest
+
     found = [port for part in client.dump(PortDescRequest(), PortDescReply) for port in part.ports]
     return sorted(found, key=lambda port: port.port_no)
 

@@ -9,16 +9,16 @@ from jackfield.cli.target import Target
 
 FLOW_COLUMNS = (
     Column("match", "match", wrap=True),
-    Column("actions", "actions", wrap=True),
-    Column("packets", "packets", right=True),
-    Column("bytes", "bytes", right=True),
-    Column("used", lambda row: "never" if row["used"] is None else f"{row['used']:.1f}s ago", right=True),
+    Column("actions", "actions", wrap=True, beneath=True),
+    Column("packets", "packets", right=True, compact=True),
+    Column("bytes", "bytes", right=True, compact=True),
+    Column("used", lambda row: "never" if row["used"] is None else f"{row['used']:.1f}s", right=True),
 )
 
 SHOW_COLUMNS = (
     Column("datapath", "name"),
-    Column("hits", "hits", right=True),
-    Column("misses", "misses", right=True),
+    Column("hits", "hits", right=True, compact=True),
+    Column("misses", "misses", right=True, compact=True),
     Column("lost", "lost", right=True),
     Column("flows", "flows", right=True),
     Column("masks", "masks", right=True),
@@ -37,7 +37,7 @@ def datapath() -> None:
 def datapath_flows(target: Target, as_json: bool, watch: float | None) -> None:
     """List the megaflows: what the datapath does with packets by itself."""
     present(
-        lambda: target.query("jackfield/datapath-flows"),
+        lambda: target.query("jackfield/datapath-flows", "used"),
         FLOW_COLUMNS,
         as_json=as_json,
         watch=watch,
@@ -51,7 +51,7 @@ def datapath_flows(target: Target, as_json: bool, watch: float | None) -> None:
 def datapath_show(target: Target, as_json: bool, watch: float | None) -> None:
     """Show the datapaths with their counters and ports."""
     present(
-        lambda: target.query("jackfield/datapath-show"),
+        lambda: target.query("jackfield/datapath-show", "ports"),
         SHOW_COLUMNS,
         as_json=as_json,
         watch=watch,

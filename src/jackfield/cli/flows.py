@@ -7,6 +7,7 @@ from dataclasses import replace
 import click
 
 from jackfield.cli.common import connect, on_bridge, port_names
+from jackfield.cli.completion import complete_flow
 from jackfield.cli.openflow_client import Client
 from jackfield.cli.output import Column, Row, present, shown
 from jackfield.cli.target import Target
@@ -22,17 +23,24 @@ COLUMNS = (
     Column("table", "table", right=True),
     Column("priority", "priority", right=True),
     Column("match", "match", wrap=True),
-    Column("actions", "actions", wrap=True),
-    Column("packets", "n_packets", right=True),
-    Column("bytes", "n_bytes", right=True),
+    Column("actions", "actions", wrap=True, beneath=True),
+    Column("packets", "n_packets", right=True, compact=True),
+    Column("bytes", "n_bytes", right=True, compact=True),
     Column("age", lambda row: f"{row['duration']:.1f}s", right=True),
-    Column("cookie", lambda row: row["cookie"] if row["cookie"] != "0x0" else "-"),
+    Column("cookie", lambda row: row["cookie"] if row["cookie"] != "0x0" else "-", spare=True),
 )
 
 
 @click.command()
 @click.argument("table", required=False, type=click.IntRange(0, 254))
-@click.option("--match", "match_text", default="", metavar="MATCH", help="Only rules that MATCH includes.")
+@click.option(
+    "--match",
+    "match_text",
+    default="",
+    metavar="MATCH",
+    shell_complete=complete_flow,
+    help="Only rules that MATCH includes.",
+)
 @shown
 @on_bridge
 def flows(
@@ -46,7 +54,7 @@ def flows(
 
 
 @click.command("add-flow")
-@click.argument("rule")
+@click.argument("rule", shell_complete=complete_flow)
 @on_bridge
 def add_flow(target: Target, bridge: str | None, rule: str) -> None:
     """Add a RULE such as 'priority=10,ip,nw_dst=10.0.0.1,actions=output:2'."""
@@ -55,7 +63,7 @@ def add_flow(target: Target, bridge: str | None, rule: str) -> None:
 
 
 @click.command("del-flows")
-@click.argument("match", default="")
+@click.argument("match", default="", shell_complete=complete_flow)
 @click.option("--strict", is_flag=True, help="Only the rule with exactly this match and priority.")
 @on_bridge
 def del_flows(target: Target, bridge: str | None, match: str, strict: bool) -> None:

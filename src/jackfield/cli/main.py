@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import io
+import os
 import sys
 
 import click
+from click.shell_completion import CompletionItem
 
 from jackfield import __version__
 from jackfield.errors import ProtocolError, describe
@@ -25,6 +28,10 @@ VERBS = {
 }
 
 
+COMPLETE = "_JACKFIELD_COMPLETE"
+"""The environment variable by which a shell asks for completions."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands are loaded from `VERBS` when they are used, so that each verb starts fast."""
 
@@ -39,6 +46,11 @@ class LazyGroup(click.Group):
         module, attribute, _ = VERBS[cmd_name]
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The verbs that begin so, without importing them, and the global options."""
+        verbs = [CompletionItem(verb, help=VERBS[verb][2]) for verb in VERBS if verb.startswith(incomplete)]
+        return [*verbs, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the verbs without importing them."""
@@ -64,14 +76,20 @@ def cli(ctx: click.Context, rundir: str | None) -> None:
 
 def main() -> None:
     """Run the command line; errors become one line on standard error and exit status 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    if COMPLETE in os.environ:
+        importlib.import_module("jackfield.cli.completion").register_bash()
     try:
-        cli.main(prog_name="jackfield", standalone_mode=False)
+        cli.main(prog_name="jackfield", complete_var=COMPLETE, standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.Abort:
         sys.exit(130)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.ClickException as error:
-        error.show()
+        _explain(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader of a pipe went away (`| head`); there is nobody left to tell.
@@ -80,3 +98,13 @@ def main() -> None:
     except (ValueError, OSError, ProtocolError) as error:
         click.echo(f"jackfield: {describe(error)}", err=True)
         sys.exit(1)
+
+
+def _explain(error: click.ClickException) -> None:
+    """Say in one line what was wrong with the command line; a group without a verb shows its help."""
+    text = error.format_message()
+    if not isinstance(error, click.UsageError) or text.startswith("Usage:"):
+        error.show()
+        return
+    command = error.ctx.command_path if error.ctx is not None else "jackfield"
+    click.echo(f"jackfield: {' '.join(text.split())} (see `{command} --help`)", err=True)

@@ -80,8 +80,14 @@ class Client:
 
     def _send(self, message: Message) -> int:
         xid = 0 if isinstance(message, Hello) else next(self._xids)
-        self._socket.sendall(encode(message, OF13, xid))
+        self._write(message, xid)
         return xid
+
+    def _write(self, message: Message, xid: int) -> None:
+        try:
+            self._socket.sendall(encode(message, OF13, xid))
+        except BrokenPipeError:
+            raise _closed() from None
 
     def _expect(self, xid: int, kind: type[Reply]) -> Reply:
         """The reply of a kind to the request `xid`; errors of earlier requests count."""
@@ -90,16 +96,23 @@ class Client:
                 name = message.name or f"error type {message.type} code {message.code}"
                 raise ValueError(f"the switch refused: {name}")
             if isinstance(message, EchoRequest):
-                self._socket.sendall(encode(EchoReply(message.data), OF13, got_xid))
+                self._write(EchoReply(message.data), got_xid)
             elif isinstance(message, kind) and (got_xid == xid or kind is Hello):
                 return message
-        raise ConnectionResetError(errno.ECONNRESET, "the switch closed the connection")
+        raise _closed()
 
     def _messages(self) -> Iterator[tuple[int, Message]]:
         while True:
             for frame in self._framer.frames():
                 yield decode(frame, OF13)
-            data = self._socket.recv(1 << 18)
+            try:
+                data = self._socket.recv(1 << 18)
+            except TimeoutError:
+                raise OSError(errno.ETIMEDOUT, f"the switch did not answer within {TIMEOUT:.0f} s") from None
             if not data:
                 return
             self._framer.feed(data)
+
+
+def _closed() -> OSError:
+    return OSError(errno.ECONNRESET, "the switch closed the connection")

@@ -17,14 +17,14 @@ COUNTERS = ("rx_packets", "rx_bytes", "rx_dropped", "rx_errors", "tx_packets", "
 COLUMNS = (
     Column("port", "number", right=True),
     Column("name", "name"),
-    Column("address", "mac"),
+    Column("address", "mac", spare=True),
     Column("link", lambda row: "up" if row["link_up"] else "down"),
-    Column("config", lambda row: " ".join(row["config"]) or "-"),
-    Column("received", "rx_packets", right=True),
-    Column("bytes", "rx_bytes", right=True),
-    Column("sent", "tx_packets", right=True),
-    Column("bytes", "tx_bytes", right=True),
-    Column("dropped", lambda row: _sum(row, "rx_dropped", "tx_dropped"), right=True),
+    Column("config", lambda row: " ".join(row["config"]) or "-", spare=True),
+    Column("received", "rx_packets", right=True, compact=True),
+    Column("bytes", "rx_bytes", right=True, compact=True),
+    Column("sent", "tx_packets", right=True, compact=True),
+    Column("bytes", "tx_bytes", right=True, compact=True),
+    Column("dropped", lambda row: _sum(row, "rx_dropped", "tx_dropped"), right=True, compact=True),
 )
 
 

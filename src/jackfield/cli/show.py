@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import click
 
-from jackfield.cli.common import connect
 from jackfield.cli.output import Column, Row, present, shown
-from jackfield.cli.ports import port_rows
 from jackfield.cli.target import Target
 
 COLUMNS = (
     Column("bridge", "name"),
     Column("datapath id", "datapath_id"),
-    Column("datapath", "datapath"),
-    Column("fail mode", "fail_mode"),
+    Column("datapath", "datapath", spare=True),
+    Column("fail mode", "fail_mode", spare=True),
     Column("ports", lambda row: ", ".join(port["name"] for port in row["ports"]) or "-", wrap=True),
     Column("flows", "flows", right=True),
     Column("controllers", lambda row: "\n".join(_controller(each) for each in row["controllers"]) or "-", wrap=True),
+    Column(
+        "missing",
+        lambda row: "\n".join(f"{name}: {text}" for name, text in row["errors"].items()) or None,
+        wrap=True,
+        optional=True,
+    ),
 )
+
+KEYS = ("name", "datapath_id", "datapath", "fail_mode", "ports", "flows", "controllers", "errors")
 
 
 @click.command()
@@ -30,13 +36,9 @@ def show(target: Target, as_json: bool, watch: float | None) -> None:
 
 def bridge_rows(target: Target) -> list[Row]:
     """A row for each bridge, as `--json` prints it."""
-    rows: list[Row] = target.query("jackfield/show")
-    for row in rows:
-        with connect(target, row["name"]) as client:
-            row["ports"] = port_rows(client)
-    return rows
+    return target.query("jackfield/show", *KEYS)
 
 
 def _controller(controller: Row) -> str:
-    state = "connected" if controller["connected"] else controller["state"].lower()
-    return f"{controller['target']} ({state}, {controller['role']})"
+    state = controller["role"] if controller["connected"] else controller["state"].lower()
+    return f"{controller['target']} ({state})"

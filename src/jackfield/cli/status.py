@@ -8,14 +8,39 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from jackfield.cli.output import Column, Row, fold, render
 from jackfield.flow.ports import OFPP_LOCAL
+from jackfield.log import get_logger
 from jackfield.openflow.messages import PortState
 
 if TYPE_CHECKING:
     from jackfield.clock import Clock, Timer
+    from jackfield.netdev.provider import DeviceStats
+    from jackfield.ofproto.connections.controllers import Controller
+    from jackfield.ofproto.ports import Port
     from jackfield.vswitchd.bridge import Bridge
 
+log = get_logger("status")
+
 INTERVAL: Final = 1_000  # ms between two looks at the counters
+
+COLUMNS: Final = (
+    Column("port", "number", right=True),
+    Column("name", "name"),
+    Column("link", "link"),
+    Column("received/s", "rx_rate", right=True, compact=True),
+    Column("sent/s", "tx_rate", right=True, compact=True),
+    Column("received", "rx_packets", right=True, compact=True),
+    Column("sent", "tx_packets", right=True, compact=True),
+    Column("dropped", "dropped", right=True, compact=True, spare=True),
+)
+
+
+def load() -> None:
+    """Import what the display needs, which takes longer than an event loop may stall."""
+    if sys.stdout.isatty():
+        import rich.live
+        import rich.text  # noqa: F401  # loaded for `Status`
 
 
 class Status:
@@ -28,11 +53,12 @@ class Status:
         self._timer: Timer | None = None
         self._live: Any = None
         self._last: dict[str, tuple[int, int]] = {}
+        self._looked = clock.now()
 
     def start(self) -> None:
         """Say that the switch runs and, on a terminal, begin to show how it does."""
-        name = self._bridge.config.name
-        click.echo(f"{name} runs with {len(self._bridge.ofproto.ports)} ports; sockets are in {self._rundir}")
+        name, count = self._bridge.config.name, len(self._bridge.ofproto.ports)
+        click.echo(f"{name} runs with {count} {'port' if count == 1 else 'ports'}; sockets are in {self._rundir}")
         click.echo(f"try: jackfield --rundir {self._rundir} flows     (Ctrl-C stops the switch)")
         if not sys.stdout.isatty():
             sys.stdout.flush()
@@ -47,38 +73,68 @@ class Status:
         """End the display."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        live, self._live = self._live, None
+        if live is not None:
+            try:
+                live.stop()
+            except OSError:
+                return  # the terminal is gone, and with it whoever looked
 
     def _look(self) -> None:
-        self._live.update(self._table(), refresh=True)
+        from rich.text import Text
+
+        try:
+            self._live.update(Text("\n".join(self.lines(self._live.console.width))), refresh=True)
+        except OSError as error:
+            log.warning("the terminal is gone: %s", error)
+            return
         self._timer = self._clock.call_later(INTERVAL, self._look)
 
-    def _table(self) -> Any:
-        from rich import box
-        from rich.table import Table
+    def lines(self, width: int) -> list[str]:
+        """What is shown now, for a terminal of that many columns."""
+        rows = self.rows()
+        shown = ["", *fold(self._title(), width), ""]
+        if rows:
+            shown += render(rows, COLUMNS, width)
+        else:
+            shown.append("no ports")
+        notes = [f"{name}: {text}" for name, text in self._bridge.errors.items()]
+        notes += [f"controller {_controller(each)}" for each in self._bridge.ofproto.connections.controllers()]
+        return [*shown, *([""] if notes else []), *(line for note in notes for line in fold(note, width))]
 
-        table = Table(box=box.SIMPLE_HEAD, title=self._title(), title_justify="left", pad_edge=False)
-        for title in ("port", "name", "link", "received/s", "sent/s", "received", "sent"):
-            table.add_column(title, justify="left" if title in ("name", "link") else "right")
-        for port in self._bridge.ofproto.ports:
-            stats = port.netdev.get_stats()
-            now = (stats.rx_packets or 0, stats.tx_packets or 0)
-            before = self._last.get(port.name, now)
-            self._last[port.name] = now
-            number = "LOCAL" if port.ofp_port == OFPP_LOCAL else str(port.ofp_port)
-            link = "down" if port.state & PortState.LINK_DOWN else "up"
-            rates = (f"{max(0, new - old):,}" for new, old in zip(now, before, strict=True))
-            table.add_row(number, port.name, link, *rates, *(f"{count:,}" for count in now))
-        for name, text in self._bridge.errors.items():
-            table.add_row("-", name, f"[red]{text}[/]", "-", "-", "-", "-")
-        return table
+    def rows(self) -> list[Row]:
+        """A row for each port, with the rates since the last call."""
+        ofproto = self._bridge.ofproto
+        now, before = self._clock.now(), self._looked
+        self._looked = now
+        ports = sorted(ofproto.ports, key=lambda each: each.ofp_port)
+        return [self._row(port, ofproto.provider.port_stats(port), now - before) for port in ports]
+
+    def _row(self, port: Port, stats: DeviceStats, elapsed: int) -> Row:
+        new = (stats.rx_packets or 0, stats.tx_packets or 0)
+        old = self._last.get(port.name, new)
+        self._last[port.name] = new
+        received, sent = (max(0, now - then) * 1000 // max(elapsed, 1) for now, then in zip(new, old, strict=True))
+        return {
+            "number": "LOCAL" if port.ofp_port == OFPP_LOCAL else port.ofp_port,
+            "name": port.name,
+            "link": "down" if port.state & PortState.LINK_DOWN else "up",
+            "rx_rate": received,
+            "tx_rate": sent,
+            "rx_packets": stats.rx_packets,
+            "tx_packets": stats.tx_packets,
+            "dropped": (stats.rx_dropped or 0) + (stats.tx_dropped or 0),
+        }
 
     def _title(self) -> str:
         ofproto = self._bridge.ofproto
-        controllers = ofproto.connections.controllers()
-        connected = sum(each.connected for each in controllers)
-        told = f", {connected} of {len(controllers)} controllers connected" if controllers else ""
         flows = sum(len(table.classifier) for table in ofproto.tables)
-        return f"{ofproto.name}  datapath {ofproto.type}  id {ofproto.datapath_id:016x}  {flows} flows{told}"
+        count = "1 flow" if flows == 1 else f"{flows:,} flows"
+        return f"{ofproto.name}   datapath {ofproto.type}   id {ofproto.datapath_id:016x}   {count}"
+
+
+def _controller(controller: Controller) -> str:
+    if controller.connected:
+        return f"{controller.target}: connected"
+    cause = f" ({controller.last_error})" if controller.last_error else ""
+    return f"{controller.target}: {controller.state.lower()}{cause}"

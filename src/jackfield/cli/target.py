@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
+
+from jackfield.errors import ProtocolError
 
 DAEMON = "ovs-vswitchd"
 """Stock ovs-appctl looks for this daemon's pidfile and control socket, so a switch uses the name too."""
@@ -14,7 +17,8 @@ def default_rundir() -> Path:
     """Where a switch runs unless told otherwise."""
     if os.geteuid() == 0:
         return Path("/run/jackfield")
-    return Path(os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/jackfield-{os.geteuid()}") / "jackfield"
+    private = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(private) / "jackfield" if private else Path(f"/tmp/jackfield-{os.geteuid()}")
 
 
 class Target:
@@ -24,8 +28,16 @@ class Target:
         self.rundir = Path(rundir) if rundir else default_rundir()
 
     def bridges(self) -> list[str]:
-        """Names of the bridges that have a management socket."""
-        return sorted(path.name.removesuffix(".mgmt") for path in self.rundir.glob("*.mgmt"))
+        """Names of the bridges that have a management socket.
+
+        Raises:
+            OSError: the run directory cannot be read.
+        """
+        try:
+            names = os.listdir(self.rundir)
+        except FileNotFoundError:
+            return []
+        return sorted(name.removesuffix(".mgmt") for name in names if name.endswith(".mgmt"))
 
     def bridge(self, name: str | None) -> str:
         """The bridge a command means: the one named, or the only one.
@@ -35,7 +47,7 @@ class Target:
         """
         there = self.bridges()
         if not there:
-            raise self._nobody()
+            raise self.nobody()
         if name is None:
             if len(there) > 1:
                 raise ValueError(f"several bridges are there ({', '.join(there)}): name one with --bridge")
@@ -59,15 +71,29 @@ class Target:
 
         try:
             path = find_target(DAEMON, self.rundir)
-        except FileNotFoundError as error:
-            raise self._nobody() from error
-        return call(path, command, list(arguments))
+            return call(path, command, list(arguments))
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            raise self.nobody() from error
+        except BrokenPipeError as error:
+            raise OSError(errno.ECONNRESET, "the switch closed the connection") from error
 
-    def query(self, command: str, *arguments: str) -> Any:
-        """Run a control command that answers in JSON."""
+    def query(self, command: str, *keys: str) -> list[dict[str, Any]]:
+        """Run a control command that answers with a JSON list of objects, each with at least these keys.
+
+        Raises:
+            ProtocolError: it answered with something else.
+        """
         import json
 
-        return json.loads(self.unixctl(command, *arguments))
+        text = self.unixctl(command)
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        if not isinstance(found, list) or not all(isinstance(each, dict) and set(keys) <= set(each) for each in found):
+            raise ProtocolError(f"the answer to {command} is not what a Jackfield switch answers")
+        return found
 
-    def _nobody(self) -> ValueError:
+    def nobody(self) -> ValueError:
+        """The error that says so."""
         return ValueError(f"no switch runs in {self.rundir}: start one with `jackfield up`")

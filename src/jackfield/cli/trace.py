@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from jackfield.cli.common import on_bridge
+from jackfield.cli.completion import complete_flow
 from jackfield.cli.target import Target
 
 
 @click.command()
-@click.argument("flow")
+@click.argument("flow", shell_complete=complete_flow)
 @click.option("--packet", metavar="HEX", help="The packet's bytes, instead of one made from FLOW.")
 @on_bridge
 def trace(target: Target, bridge: str | None, flow: str, packet: str | None) -> None:

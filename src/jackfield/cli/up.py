@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jackfield import __version__
+from jackfield.cli.completion import complete_interface
 from jackfield.cli.target import DAEMON, Target
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     "port_texts",
     multiple=True,
     metavar="NAME[,type=TYPE][,OPTION=VALUE]",
+    shell_complete=complete_interface,
     help="A port: an interface of this machine, unless another type is given. May be repeated.",
 )
 @click.option(
@@ -78,46 +82,106 @@ def up(
         controllers,
         "secure" if fail_mode == "secure" else "standalone",
     )
-    names = [config.name, *(port.name for port in config.ports)]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"{name} is named twice: bridges and ports need names of their own")
-    home = (Path(rundir) if rundir else target.rundir).absolute()
-    home.mkdir(mode=0o755, parents=True, exist_ok=True)
+    tls_files = (private_key, certificate, ca_cert)
+    _check(config, has_tls=None not in tls_files)
+    home = _run_directory(Path(rundir) if rundir else target.rundir)
     # Whatever looks for the run directory below, sockets and pidfile alike, finds this one.
     os.environ["OVS_RUNDIR"] = str(home)
+    _load(config)
+    # On a terminal the status tells what the log would tell of ordinary events.
+    console = "warn" if sys.stdout.isatty() else "info"
     options = DaemonOptions(
         DAEMON,
         pidfile=home / f"{DAEMON}.pid",
-        verbosity=["console:info", *verbose],
+        verbosity=[f"console:{console}", *verbose],
         private_key=private_key,
         certificate=certificate,
         ca_cert=ca_cert,
     )
-    _load(datapath)
-    sys.exit(run(options, f"{DAEMON} (Jackfield) {__version__}", lambda service: _serve(service, config, home)))
+    # A closed terminal ends the switch, unless it was started with nohup(1).
+    hangup_ends = signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+    version = f"{DAEMON} (Jackfield) {__version__}"
+    sys.exit(run(options, version, lambda service: _serve(service, config, home, hangup_ends=hangup_ends)))
 
 
-def _load(datapath: str) -> None:
-    """Import and compile what the switch needs, before the event loop starts: it takes longer than a loop may stall."""
+def _check(config: BridgeConfig, *, has_tls: bool) -> None:
+    """Refuse what cannot work, before anything is touched.
+
+    Raises:
+        ValueError: naming what is wrong.
+    """
+    from jackfield.io.address import parse_address
+
+    names = [config.name, *(port.name for port in config.ports if (port.name, port.type) != (config.name, "internal"))]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{name} is named twice: bridges and ports need names of their own")
+    for controller in config.controllers:
+        if parse_address(controller).transport == "ssl" and not has_tls:
+            raise ValueError(f"controller {controller}: expected --private-key, --certificate and --ca-cert")
+
+
+def _run_directory(path: Path) -> Path:
+    """Make the run directory, and see that no switch runs in it.
+
+    Raises:
+        OSError: it cannot be had.
+        ValueError: a switch runs there.
+    """
+    from jackfield.daemon.pidfile import holder
+
+    home = path.absolute()
+    try:
+        home.mkdir(mode=0o755 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, "not a directory", str(home)) from None
+    owner = home.stat().st_uid
+    if os.geteuid() and owner != os.geteuid():
+        raise PermissionError(errno.EPERM, f"the run directory belongs to somebody else (user {owner})", str(home))
+    pid = holder(str(home / f"{DAEMON}.pid"))
+    if pid is not None:
+        raise ValueError(f"a switch is already running in {home} (process {pid}): give another --rundir, or stop it")
+    return home
+
+
+def _load(config: BridgeConfig) -> None:
+    """Import and compile what the switch needs, before the event loop starts: it takes longer than a loop may stall.
+
+    Raises:
+        ValueError: there is no such type of datapath.
+        OSError: it cannot be had.
+    """
+    from jackfield.cli import status
+    from jackfield.cli.compiling import compile_kernels
+    from jackfield.dpif.registry import DPIFS
+    from jackfield.dpif.userspace.provider import UserspaceDpif
+    from jackfield.vswitchd import bridge
+
     importlib.import_module("jackfield.vswitchd.commands")
-    importlib.import_module("jackfield.ofproto.pipeline.provider")
-    if datapath == "netdev":
-        from jackfield.dpif.userspace.warm import warm
+    bridge.load(config)
+    status.load()
+    if issubclass(DPIFS.get(config.datapath_type), UserspaceDpif):
+        compile_kernels(err=True)
 
-        warm(progress=lambda text: click.echo(f"compiling: {text}", err=True))
 
-
-async def _serve(service: Service, config: BridgeConfig, rundir: Path) -> None:
+async def _serve(service: Service, config: BridgeConfig, rundir: Path, *, hangup_ends: bool) -> None:
     """Start the bridge, show its status until told to stop, take it down."""
-    from jackfield.cli.status import Status
-    from jackfield.vswitchd.bridge import Bridge
-    from jackfield.vswitchd.commands import register_commands
+    import asyncio
 
+    from jackfield.cli.status import Status
+    from jackfield.netdev.files import confine
+    from jackfield.vswitchd.bridge import Bridge
+    from jackfield.vswitchd.commands import memory, register_commands
+
+    if hangup_ends:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, service.stop)
     bridge = Bridge(config, service.clock, rundir, service.options.tls())
     register_commands(service.commands, lambda: [bridge])
+    service.memory.register(lambda: memory([bridge]))
     try:
         await bridge.start()
+        # The command line may name any file; whatever comes later, only files of ours.
+        confine(str(rundir))
         service.ready()
         status = Status(bridge, rundir, service.clock)
         status.start()

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from jackfield.flow.ports import OfPort
+from jackfield.flow.ports import OFPP10_MAX, OfPort
 
 FailMode = Literal["standalone", "secure"]
 
@@ -30,12 +30,14 @@ class PortConfig:
         type: of the device, "system" for an interface of the machine.
         options: of the device, as the Interface table has them.
         ofport_request: the OpenFlow number asked for.
+        mtu_request: the MTU asked for; None leaves the device's, an internal port's follows the other ports'.
     """
 
     name: str
     type: str = "system"
     options: Mapping[str, str] = field(default_factory=dict)
     ofport_request: OfPort | None = None
+    mtu_request: int | None = None
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,11 @@ def check_name(name: str) -> str:
         ValueError: it is empty, too long for an interface, or has characters that a file or interface name may not.
     """
     if not name or len(name.encode()) >= IFNAMSIZ:
-        raise ValueError(f'{json.dumps(name)} is not a name for a bridge or port: expected 1 to {IFNAMSIZ - 1} bytes')
+        raise ValueError(f"{json.dumps(name)} is not a name for a bridge or port: expected 1 to {IFNAMSIZ - 1} bytes")
     if name in {".", ".."} or any(each in "/," or each.isspace() or not each.isprintable() for each in name):
-        raise ValueError(f'{json.dumps(name)} is not a name for a bridge or port: it has characters that names may not have')
+        raise ValueError(
+            f"{json.dumps(name)} is not a name for a bridge or port: it has characters that names may not have"
+        )
     return name
 
 
@@ -85,7 +89,7 @@ def parse_datapath_id(text: str) -> int:
 
 
 def parse_port(text: str) -> PortConfig:
-    """A port as the command line names it: ``NAME[,type=TYPE][,ofport=N][,OPTION=VALUE ...]``.
+    """A port as the command line names it: ``NAME[,type=TYPE][,ofport=N][,mtu_request=N][,OPTION=VALUE ...]``.
 
     Raises:
         ValueError: naming the part that cannot be read.
@@ -100,8 +104,14 @@ def parse_port(text: str) -> PortConfig:
             raise ValueError(f"port {name}: option {key} is given twice")
         options[key] = value
     type_name = options.pop("type", "system")
-    request = options.pop("ofport", None)
-    if request is not None and not request.isdecimal():
-        raise ValueError(f'port {name}: "{request}" is not an OpenFlow port number')
-    number = None if request is None else OfPort(int(request))
-    return PortConfig(check_name(name), type_name, options, number)
+    number = _number(name, options.pop("ofport", None), "an OpenFlow port number", 1, OFPP10_MAX - 1)
+    mtu = _number(name, options.pop("mtu_request", None), "an MTU", 68, 65535)
+    return PortConfig(check_name(name), type_name, options, None if number is None else OfPort(number), mtu)
+
+
+def _number(port: str, text: str | None, what: str, least: int, most: int) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and least <= int(text) <= most):
+        raise ValueError(f'port {port}: "{text}" is not {what}: expected {least} to {most}')
+    return int(text)
