@@ -6,6 +6,7 @@ connection that outlived its wait resets it to 1 s. An attempt is given up after
 
 import asyncio
 import errno
+import os
 import socket
 from collections.abc import Callable
 from typing import Final
@@ -187,7 +188,7 @@ class Connector:
                 await loop.sock_connect(sock, where)
             except OSError as error:
                 sock.close()
-                failure = error
+                failure = OSError(error.errno, os.strerror(error.errno or 0))  # asyncio's text repeats the address
             except BaseException:
                 sock.close()
                 raise
