@@ -6,15 +6,21 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from jackfield.clock import Clock
+from jackfield.flow.match import Match
+from jackfield.flow.ports import OfPort
 from jackfield.netdev.provider import DeviceStats, LinkFeatures, Netdev
-from jackfield.ofproto.connections.session import Session
+from jackfield.ofproto.connections.session import Session, SessionKind
 from jackfield.ofproto.ofproto import Ofproto
 from jackfield.ofproto.ports import Port
 from jackfield.ofproto.provider import OfprotoProvider, ofproto_registry
 from jackfield.ofproto.rule import Rule
+from jackfield.openflow import messages as m
+from jackfield.openflow.actions import Output
 from jackfield.openflow.connection import Connection, Negotiated, Received
-from jackfield.openflow.dialect import OF13
+from jackfield.openflow.dialect import OF10, OF13
 from jackfield.openflow.messages import FragmentHandling, Message, PacketOut, PortConfig
 
 
@@ -254,3 +260,18 @@ class Peer:
             if self.session._task is None and self.session._resume is None:
                 break
         return found
+
+
+Switch = tuple[Ofproto, FakeProvider]
+both = pytest.mark.parametrize("version", [OF10, OF13])
+
+
+def connect(ofproto: Ofproto, version: int = OF13, kind: SessionKind = SessionKind.PRIMARY) -> Peer:
+    session = Session(ofproto.connections, kind, Connection(ofproto.clock.now(), {OF10, OF13}, 5000))
+    ofproto.connections._sessions[session] = None
+    return Peer(session, version)
+
+
+def add(source: int = 1, port: int = 1, **rest: Any) -> m.FlowMod:
+    match = Match.from_fields({"eth_src": source})
+    return m.FlowMod(m.FlowModCommand.ADD, match, (Output(OfPort(port)),), **rest)
