@@ -22,6 +22,7 @@ from typing import ClassVar, Final
 
 from jackfield.errors import describe
 from jackfield.log import get_logger
+from jackfield.netdev.claim import Claim
 from jackfield.netdev.link import LinkNetdev
 from jackfield.netdev.promiscuous import PromiscuousMode
 from jackfield.netdev.provider import CompiledQueue
@@ -44,12 +45,14 @@ class SystemNetdev(LinkNetdev):
         super().__init__(name, options)
         self._found: Link | None = None
         self._wanted_up = True
+        self._claim: Claim | None = None
 
     def open(self) -> None:
         """Take the interface.
 
         Raises:
-            OSError: ENODEV there is none of the name; EINVAL loopback or not Ethernet; EPERM.
+            OSError: ENODEV there is none of the name; EINVAL loopback or not Ethernet; EBUSY another switch has it;
+                EPERM.
         """
         try:
             self._start_watching()
@@ -109,6 +112,7 @@ class SystemNetdev(LinkNetdev):
             raise self._refuse(errno.EINVAL, "a loopback interface cannot be a port (expected Ethernet)")
         if link.hardware != ARPHRD_ETHER:
             raise self._refuse(errno.EINVAL, f"not an Ethernet interface (hardware type {link.hardware})")
+        self._claim = Claim(link.ifindex, self.name)
         self._found = link
         try:
             _guard.add(link.ifindex, link.name)
@@ -137,6 +141,9 @@ class SystemNetdev(LinkNetdev):
         self._try(lambda: _promiscuous.remove(found.ifindex))
         self._try(lambda: self._put_back(found))
         self._try(lambda: _guard.remove(found.ifindex))
+        if self._claim is not None:
+            self._claim.release()
+            self._claim = None
 
     def _put_back(self, found: Link) -> None:
         requests = self._requests
