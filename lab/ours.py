@@ -104,7 +104,7 @@ class Jackfield:
                 stderr=log,
             )
         while not (self.rundir / f"{name}.mgmt").exists():
-            if self._process.poll() is not None or time.monotonic() - started > 60:
+            if self._process.poll() is not None or time.monotonic() - started > 110:
                 raise RuntimeError(f"jackfield up did not start: {self.log[-800:]}")
             time.sleep(0.005)
         self.started_in = time.monotonic() - started

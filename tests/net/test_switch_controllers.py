@@ -182,39 +182,45 @@ def quick(net: Rig) -> None:
 
 @pytest.mark.parametrize("behaviour", BEHAVIOURS)
 def test_a_controller_that_misbehaves_disturbs_nobody(behaviour: str) -> None:
-    with misbehaving(behaviour) as target, Listener() as good:
-        with rig(2, "--controller", target, "--controller", good.target, "--fail-mode", "secure") as net:
-            net.expected.append(".")
-            with good.peer() as peer:
-                peer.send(FLOW_MOD, flow_mod_13(instructions=apply_output_13(0xFFFFFFFA)))
-                peer.barrier()
-                until(lambda: reaches(net), "a ping passes", 5)
-                ends = time.monotonic() + 3
-                while time.monotonic() < ends:
-                    started = time.monotonic()
-                    peer.barrier()
-                    assert time.monotonic() - started < 1
-                    quick(net)
-                assert reaches(net)
+    with (
+        misbehaving(behaviour) as target,
+        Listener() as good,
+        rig(2, "--controller", target, "--controller", good.target, "--fail-mode", "secure") as net,
+        good.peer() as peer,
+    ):
+        net.expected.append(".")
+        peer.send(FLOW_MOD, flow_mod_13(instructions=apply_output_13(0xFFFFFFFA)))
+        peer.barrier()
+        until(lambda: reaches(net), "a ping passes", 5)
+        ends = time.monotonic() + 3
+        while time.monotonic() < ends:
+            started = time.monotonic()
+            peer.barrier()
+            assert time.monotonic() - started < 1
+            quick(net)
+        assert reaches(net)
 
 
 def test_a_controller_that_does_not_read_its_packets_holds_up_nobody() -> None:
-    with Listener() as deaf, Listener() as good:
-        with rig(2, "--controller", deaf.target, "--controller", good.target, "--fail-mode", "secure") as net:
-            net.expected.append(".")
-            with deaf.peer() as one, good.peer() as two:
-                two.send(FLOW_MOD, flow_mod_13(priority=5, instructions=apply_output_13(0xFFFFFFFD)))
+    with (
+        Listener() as deaf,
+        Listener() as good,
+        rig(2, "--controller", deaf.target, "--controller", good.target, "--fail-mode", "secure") as net,
+        deaf.peer(),
+        good.peer() as two,
+    ):
+        net.expected.append(".")
+        two.send(FLOW_MOD, flow_mod_13(priority=5, instructions=apply_output_13(0xFFFFFFFD)))
+        two.barrier()
+        before = net.switch.resident_kb()
+        with sender(net.hosts[0], 3) as sending:
+            while sending.poll() is None:
+                started = time.monotonic()
                 two.barrier()
-                before = net.switch.resident_kb()
-                with sender(net.hosts[0], 3) as sending:
-                    while sending.poll() is None:
-                        started = time.monotonic()
-                        two.barrier()
-                        assert time.monotonic() - started < 1
-                        quick(net)
-                    sending.communicate()
-                assert net.switch.resident_kb() - before < 100_000
-                one.socket.setblocking(False)
+                assert time.monotonic() - started < 1
+                quick(net)
+            sending.communicate()
+        assert net.switch.resident_kb() - before < 100_000
 
 
 @pytest.mark.parametrize(

@@ -433,12 +433,14 @@ def test_monitor_shows_packet_ins(net: Rig, version: str) -> None:
 
 def test_table_miss_by_version(net: Rig) -> None:
     """Without a flow for it a packet is dropped for OpenFlow 1.3 controllers, and sent to those of 1.0."""
-    with watching(net, "ovs-ofctl", "-O", "OpenFlow10", "monitor", "br0", "128") as old:
-        with watching(net, "ovs-ofctl", "-O", "OpenFlow13", "monitor", "br0", "128") as new:
-            time.sleep(0.3)
-            assert not arrived(net, 2)
-            until(lambda: "(via no_match)" in "".join(old), "the old one gets the packet", 3)
-            assert "PACKET_IN" not in "".join(new)
+    with (
+        watching(net, "ovs-ofctl", "-O", "OpenFlow10", "monitor", "br0", "128") as old,
+        watching(net, "ovs-ofctl", "-O", "OpenFlow13", "monitor", "br0", "128") as new,
+    ):
+        time.sleep(0.3)
+        assert not arrived(net, 2)
+        until(lambda: "(via no_match)" in "".join(old), "the old one gets the packet", 3)
+        assert "PACKET_IN" not in "".join(new)
 
 
 def test_no_packet_in_is_obeyed(net: Rig) -> None:
