@@ -7,6 +7,7 @@ from jackfield.clock import Clock
 from jackfield.dpif.actions import Output
 from jackfield.dpif.dummy import DummyDpif
 from jackfield.dpif.provider import Execute, FlowDel, FlowGet, FlowPut, Upcall, UpcallReply
+from jackfield.dpif.userspace.datapath import UPCALL_BATCH
 from jackfield.dpif.userspace.provider import UserspaceDpif
 from jackfield.flow import fields as f
 from jackfield.flow.parse import parse_packet
@@ -119,4 +120,36 @@ def test_a_flush_answers_what_waits() -> None:
     while not seen and time.monotonic() < end:
         dpif.run()
     assert [up.packet for up in seen] == [frame(9)]
+    dpif.destroy()
+
+
+def test_a_burst_of_one_flow_is_translated_once_and_stays_in_order() -> None:
+    """What waits when its flow is made is forwarded by it, before what comes later; nothing is counted twice."""
+    dpif = DummyDpif("burst", Clock(held_at=1), create=True)
+    devices = [DummyNetdev("p1"), DummyNetdev("p2")]
+    for device in devices:
+        device.open()
+        dpif.port_add(device)
+    seen: list[Upcall] = []
+
+    def callback(upcalls: Sequence[Upcall]) -> list[UpcallReply]:
+        seen.extend(upcalls)
+        return [UpcallReply(OUT, FlowPut(up.packet[11], up.key & MASK, MASK, OUT)) for up in upcalls]
+
+    dpif.register_upcall_cb(callback)
+    dpif.enable_upcall()
+    devices[0].on_ready, ready = None, devices[0].on_ready
+    packets = [frame(i % 3, payload=bytes([i])) for i in range(200)]
+    for packet in packets:
+        devices[0].receive(packet)
+    assert ready is not None
+    devices[0].on_ready = ready
+    ready()
+    assert list(devices[1].transmitted) == packets
+    assert len(seen) == UPCALL_BATCH
+    stats = dpif.get_stats()
+    assert (stats.misses, stats.hits, stats.flows) == (UPCALL_BATCH, 200 - UPCALL_BATCH, 3)
+    gets = [FlowGet(i) for i in range(3)]
+    dpif.operate(gets)
+    assert sum(get.flow.stats.packets for get in gets if get.flow is not None) == stats.hits
     dpif.destroy()

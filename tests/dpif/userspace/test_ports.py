@@ -147,6 +147,7 @@ def test_python_devices_on_a_loop() -> None:
 
     async def scenario() -> None:
         dpif = UserspaceDpif("loop", Clock(), create=True)
+        dpif.set_upcall_limit(1_000)
         devices = [DummyNetdev("p1"), DummyNetdev("p2")]
         for device in devices:
             device.open()

@@ -90,6 +90,7 @@ class Datapath:
         self._callback: UpcallCallback | None = None
         self._enabled = False
         self._loop = _running_loop()
+        self._made = False
         self._again = False
         self._pumping = False
         self._scheduled = False
@@ -406,15 +407,23 @@ class Datapath:
                         put.error = error
             mine.append(COMMAND.pack(C_REPLY, record.place, offset, 0, 0, 0, 0, 0))
         if others:
-            for worker_ in self._workers:
-                if worker_ is not worker:
-                    worker_.send(others)
-                    worker_.submit()
+            for other in self._workers:
+                if other is not worker:
+                    other.send([*others, other.forward_waiting()])
+                    other.submit()
+        # When flows were made, what else of them waits goes before what comes later; so it does after the next batch,
+        # which was perhaps taken before.
+        made = len(mine) > len(records)
+        if made or self._made:
+            mine.append(worker.forward_waiting())
+        self._made = made
         worker.send(mine)
         worker.submit()
         self._tidy()
 
     def _upcall(self, record: Record) -> Upcall | None:
+        if record.kind < 0:
+            return None
         if record.kind == 0:
             return Upcall(UpcallType.MISS, record.packet, record.key, length=record.frame_length)
         found = self._programs.userspace(record.kind - 1)

@@ -6,15 +6,16 @@ only when what they sent has left, so that who waits for it finds everything in 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from numba import njit
 
-from jackfield.dpif.userspace.jit_forward import act, forward_again, parse_again
-from jackfield.dpif.userspace.jit_lookup import grow, link, unlink
-from jackfield.dpif.userspace.jit_upcall import free_record, take_record, wake_main
+from jackfield.dpif.userspace.jit_forward import FLAGS_WORD, TCP_FLAGS, act, count, forward_again, parse_again
+from jackfield.dpif.userspace.jit_lookup import grow, link, lookup, unlink
+from jackfield.dpif.userspace.jit_upcall import claim_waiting, free_record, take_record, wake_main
 from jackfield.dpif.userspace.state import (
     BASE,
+    C_AGAIN,
     C_EXECUTE,
     C_LINK,
     C_PORT_SET,
@@ -38,16 +39,28 @@ from jackfield.dpif.userspace.state import (
     F_USED,
     IO,
     META_PORT,
+    N_HIT,
+    N_MASK_HIT,
+    N_MISS,
     PORT_MAP,
     RX_COUNT,
     RX_LIST,
     TABLE_COUNT,
     TABLE_LIST,
+    U_FRAME_LENGTH,
+    U_KEY,
+    U_KIND,
     U_PORT,
+    U_WORDS,
+    UP_HEAD,
+    UPCALL_WORDS,
+    UPCALLS,
 )
 from jackfield.netdev.compiled import IO_META, META_WORDS
 from jackfield.netdev.jit_io import tx_flush
 from jackfield.netdev.jit_memory import load_acquire64, store_release64
+
+_MAX_WAITING: Final = 1024
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
@@ -61,12 +74,14 @@ def run_commands(a: Any, buffers: Any) -> Any:
         c = CMD_RING + (number & (CMD_SLOTS - 1)) * CMD_WORDS
         what = a[c]
         if what == C_REPLY or what == C_EXECUTE:
-            if a[c + 2] != 0:
+            if a[c + 2] != 0 and a[a[c + 1] + U_KIND] != -1:
                 execute_record(a, buffers, a[c + 1], a[c + 2])
             if what == C_REPLY:
                 free_record(a, a[c + 1])
         elif what == C_LINK:
             link(a, a[c + 1], a[c + 2])
+        elif what == C_AGAIN:
+            forward_waiting(a, buffers, a[c + 1])
         elif what == C_UNLINK:
             unlink(a, a[c + 1])
         elif what == C_PROGRAM:
@@ -106,6 +121,36 @@ def execute_record(a: Any, buffers: Any, record: int, program: int) -> None:
         parse_again(a, buffers, row)
         act(a, buffers, row, program, port)
         forward_again(a, buffers)
+
+
+@njit(nogil=True, error_model="numpy", _nrt=False)
+def forward_waiting(a: Any, buffers: Any, position: int) -> None:
+    """Forward what waits in the upcall ring and fits a flow by now, before packets that came later.
+
+    At the first that the main thread has in its hands the rest is left to it: its replies come in order.
+    """
+    looked = 0
+    mask_hits = a[N_MASK_HIT]
+    while position < a[UP_HEAD] and looked < _MAX_WAITING:
+        record = UPCALLS + (position & (UPCALL_WORDS - 1))
+        words = a[record + U_WORDS]
+        if words < 0:
+            position -= words
+            continue
+        position += words
+        looked += 1
+        if a[record + U_KIND] < -1:
+            break
+        if a[record + U_KIND] == 0:
+            flow = lookup(a, record + U_KEY)
+            if flow != 0:
+                if not claim_waiting(a, record):
+                    break
+                a[N_MISS] -= 1
+                a[N_HIT] += 1
+                count(a, flow, a[record + U_FRAME_LENGTH], a[record + U_KEY + FLAGS_WORD] & TCP_FLAGS)
+                execute_record(a, buffers, record, a[flow + F_PROGRAM])
+    a[N_MASK_HIT] = mask_hits
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)

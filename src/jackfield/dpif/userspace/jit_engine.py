@@ -13,7 +13,7 @@ from numba import njit, types
 
 from jackfield.dpif.userspace.jit_commands import run_commands
 from jackfield.dpif.userspace.jit_forward import forward_batch
-from jackfield.dpif.userspace.jit_upcall import wake_main
+from jackfield.dpif.userspace.jit_upcall import claim, wake_main
 from jackfield.dpif.userspace.state import (
     BASE,
     CLOCK_GIVEN,
@@ -48,6 +48,8 @@ epoll_wait: Final = types.ExternalFunction("epoll_wait", types.int32(types.int32
 
 RX_BATCH: Final = 32
 _SPIN_NS: Final = 50_000
+_PATIENT_SPINS: Final = 100_000  # some 100 µs
+_MAX_SPINS: Final = 110_000
 _CLOCK_MONOTONIC: Final = 1
 _LOOP_ONCE: Final = 0
 _COMMANDS_ONLY: Final = 2
@@ -146,9 +148,10 @@ def submit(a: Any, head: int, wait: int) -> Any:
             eventfd_write(a[WAKE_FD], 1)
     done = load_acquire64(base + 8 * CMD_TAIL)
     spins = 0
-    while done < wait and spins < 10_000:
+    while done < wait and spins < _MAX_SPINS:
         spins += 1
-        if spins > 200:
+        # Whoever yields may come back only after a time slice of somebody else: not before the thread had its chance.
+        if spins > _PATIENT_SPINS:
             sched_yield()
         done = load_acquire64(base + 8 * CMD_TAIL)
     return done
@@ -165,5 +168,6 @@ KERNELS: Final = (
     ("run", run, (_ARENA, types.uint8[::1])),
     ("submit", submit, (_ARENA, types.int64, types.int64)),
     ("shared_word", shared_word, (_ARENA, types.int64)),
+    ("claim", claim, (_ARENA, types.int64, types.int64)),
 )
 """Every entry point with the one signature it is called with; `jackfield.dpif.userspace.warm` compiles them."""

@@ -49,9 +49,9 @@ from jackfield.netdev.jit_io import tx
 
 _OUTPUT: Final = actions_code.OP_OUTPUT
 _END: Final = actions_code.OP_END
-_FLAGS_WORD: Final = 5
+FLAGS_WORD: Final = 5
 _FIRST_METADATA: Final = 7
-_TCP_FLAGS: Final = 0xFFF
+TCP_FLAGS: Final = 0xFFF
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
@@ -94,7 +94,7 @@ def forward_one(a: Any, buffers: Any, row: int, flow: int, port: int) -> None:
             return
         cache_insert(a, a[meta + META_HASH], flow)
     a[N_HIT] += 1
-    count(a, flow, a[meta + META_LENGTH], a[key + _FLAGS_WORD] & _TCP_FLAGS)
+    count(a, flow, a[meta + META_LENGTH], a[key + FLAGS_WORD] & TCP_FLAGS)
     program = a[flow + F_PROGRAM]
     # Most flows send the packet to one port as it is.
     if a[program] == _OUTPUT and a[program + 2] == _END and 0 <= a[program + 1] < MAX_PORTS:

@@ -51,7 +51,7 @@ from jackfield.netdev.compiled import (
     VNET_NEEDS_CSUM,
 )
 from jackfield.netdev.jit_checksum import is_sctp, sum_bytes
-from jackfield.netdev.jit_memory import eventfd_write, load_acquire64, store_release64
+from jackfield.netdev.jit_memory import eventfd_write, exchange64, load_acquire64, store_release64
 from jackfield.netdev.jit_rows import load_row, store_row
 
 
@@ -120,6 +120,46 @@ def wake_main(a: Any) -> None:
         a[UP_PENDING] = 0
         if a[UP_FD] >= 0:
             eventfd_write(a[UP_FD], 1)
+
+
+@njit(nogil=True, cache=True, error_model="numpy", _nrt=False)
+def claim(a: Any, position: int, limit: int) -> Any:
+    """On the main thread: take the next records of the ring, those that the polling thread has not forwarded itself.
+
+    Args:
+        a: the arena.
+        position: where the first record is, in words written since the start.
+        limit: how many records at most.
+
+    Returns:
+        The position behind the last one.
+    """
+    base = a[BASE]
+    head = load_acquire64(base + 8 * UP_HEAD)
+    taken = 0
+    while position < head and taken < limit:
+        record = UPCALLS + (position & (UPCALL_WORDS - 1))
+        words = a[record + U_WORDS]
+        if words < 0:
+            position -= words
+            continue
+        position += words
+        taken += 1
+        kind = a[record + U_KIND]
+        if kind >= 0 and exchange64(base + 8 * (record + U_KIND), -2 - kind) == -1:
+            a[record + U_KIND] = -1
+    return position
+
+
+@njit(nogil=True, error_model="numpy", _nrt=False)
+def claim_waiting(a: Any, record: int) -> Any:
+    """On the polling thread: take a miss that the main thread has not taken; False when it has."""
+    if a[record + U_KIND] != 0:
+        return False
+    before = exchange64(a[BASE] + 8 * (record + U_KIND), -1)
+    if before != 0:
+        a[record + U_KIND] = before
+    return before == 0
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)

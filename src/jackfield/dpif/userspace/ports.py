@@ -25,7 +25,7 @@ from jackfield.netdev.provider import CompiledQueue, DeviceStats, Netdev
 
 log = get_logger("dpif_netdev")
 
-_RING_BYTES: Final = 1 << 18
+_RING_BYTES: Final = 1 << 20
 _BATCH: Final = 64
 """Packets that a Python device gives or takes before the loop gets its turn."""
 

@@ -155,6 +155,8 @@ C_RX_ADD: Final = 8  #: queue row, port block
 C_RX_DEL: Final = 9  #: queue row
 C_REPLY: Final = 10  #: upcall record, program (0: drop the packet)
 C_EXECUTE: Final = 11  #: where the packet's block in EXEC_RING begins, program
+C_AGAIN: Final = 12  #: position in the upcall ring: misses from there on that fit a flow by now
+#: and were not taken by the main thread are forwarded
 
 # -- upcall records ------------------------------------------------------------------------------------------------
 
@@ -162,7 +164,9 @@ C_EXECUTE: Final = 11  #: where the packet's block in EXEC_RING begins, program
 
 U_WORDS: Final = 0  #: length of the record, negative for a gap at the ring's end
 U_PORT: Final = 1  #: port block
-U_KIND: Final = 2  #: 0 a miss, else 1 + the number of the Userspace action
+U_KIND: Final = 2
+"""0 a miss, else 1 + the number of the Userspace action. -1: done by C_AGAIN; below that, ``-2 - kind``: the main
+thread has taken it. Who wants a record exchanges the word: only one of the two gets it."""
 U_LENGTH: Final = 3  #: bytes of the packet in the record
 U_FRAME_LENGTH: Final = 4  #: bytes it had
 U_VNET: Final = 5  #: two words

@@ -40,12 +40,14 @@ class Kernels:
         run: forwards; ``run(array, buffers)``.
         submit: hands commands to a polling thread; ``submit(array, head, wait)``.
         shared_word: ``shared_word(array, word)``.
+        claim: takes upcalls; ``claim(array, position, limit)``.
         seconds: what compiling or loading took.
     """
 
     run: Callable[[Any, Any], int]
     submit: Callable[[Any, int, int], int]
     shared_word: Callable[[Any, int], int]
+    claim: Callable[[Any, int, int], int]
     seconds: float
 
 
@@ -103,7 +105,7 @@ def _compile(start: float, progress: Progress) -> Kernels:
         before = time.perf_counter()
         kernel.compile(signature)
         progress(f"  {name}: {time.perf_counter() - before:.1f} s")
-    return Kernels(engine.run, engine.submit, engine.shared_word, time.perf_counter() - start)
+    return Kernels(engine.run, engine.submit, engine.shared_word, engine.claim, time.perf_counter() - start)
 
 
 def _fingerprint() -> str:

@@ -14,6 +14,7 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 from jackfield.dpif.userspace.state import (
+    C_AGAIN,
     C_EXECUTE,
     CACHE,
     CLOCK_GIVEN,
@@ -247,13 +248,16 @@ class Worker:
         self.arena.words[UPCALLS_ON] = int(enable)
 
     def upcalls(self, limit: int) -> list[Record]:
-        """Up to `limit` upcalls not seen yet, in order; each must be answered by a C_REPLY, in the same order."""
-        head = self._kernels.shared_word(self.arena.array, UP_HEAD)
+        """Up to `limit` upcalls not seen yet, in order; each must be answered by a C_REPLY, in the same order.
+
+        Those of kind -1 have been forwarded meanwhile.
+        """
+        end = self._kernels.claim(self.arena.array, self._read, limit)
         position = self._read
         records: list[Record] = []
         memory = self.arena.bytes
         unpack = _HEADER.unpack_from
-        while position < head and len(records) < limit:
+        while position < end:
             place = UPCALLS + (position & (UPCALL_WORDS - 1))
             at = 8 * place
             words, port, kind, length, frame_length, _, _, csum = unpack(memory, at)
@@ -261,13 +265,20 @@ class Worker:
                 position -= words
                 continue
             position += words
+            if kind == -1:
+                records.append(Record(place, port, kind, 0, b"", frame_length))
+                continue
             key = int.from_bytes(memory[at + 8 * U_KEY : at + 8 * U_KEY + KEY_BYTES], "little")
             packet = memory[at + 8 * U_PACKET : at + 8 * U_PACKET + length].tobytes()
             if csum >= 0:
                 packet = _complete(packet, csum)
-            records.append(Record(place, port, kind, key, packet, frame_length))
+            records.append(Record(place, port, -2 - kind, key, packet, frame_length))
         self._read = position
         return records
+
+    def forward_waiting(self) -> bytes:
+        """The command that forwards upcalls not seen yet that fit a flow by now."""
+        return _COMMAND.pack(C_AGAIN, self._read, 0, 0, 0, 0, 0, 0)
 
     def upcalls_wait(self) -> bool:
         """Whether `upcalls` would give something."""
