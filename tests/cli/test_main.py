@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jackfield.cli.main import VERBS
+from jackfield.cli.main import VERBS, cli, main
 
 JACKFIELD = str(Path(sys.executable).parent / "jackfield")
 
@@ -40,7 +40,52 @@ def test_without_a_switch_one_line_says_so(words: list[str], tmp_path: Path) -> 
 def test_unknown_verb() -> None:
     done = jackfield("swich")
     assert done.returncode == 2
-    assert "No such command 'swich'" in done.stderr
+    assert done.stderr == "jackfield: No such command 'swich'. (see `jackfield --help`)\n"
+
+
+@pytest.mark.parametrize("words", [[], ["datapath"]])
+def test_without_a_verb_there_is_help(words: list[str]) -> None:
+    done = jackfield(*words)
+    assert done.returncode in (0, 2)
+    assert "Commands:" in done.stdout + done.stderr
+
+
+def test_run_directory_that_may_not_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    for words in (["show"], ["ports"], ["flows"], ["datapath", "show"], ["trace", "ip"]):
+        done = jackfield("--rundir", str(tmp_path / "file"), *words)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "Not a directory" in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_interrupt_is_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "main", interrupted)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def test_names_that_the_terminal_cannot_show_are_no_failure() -> None:
+    code = """
+import sys, click
+from jackfield.cli.main import main
+sys.argv[1:] = ["--version"]
+try:
+    main()
+finally:
+    click.echo("br\u2192cke")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        env={"PYTHONIOENCODING": "latin-1", "PYTHONPATH": ":".join(sys.path)},
+    )
+    assert b"br?cke" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,36 +1,49 @@
+"""What the control commands about bridges answer."""
+
 import asyncio
 import json
 from pathlib import Path
 
 from jackfield.clock import Clock
 from jackfield.daemon.unixctl import Commands
-from jackfield.flow.match import Match
-from jackfield.flow.ports import OfPort
-from jackfield.openflow.actions import Output
-from jackfield.openflow.messages import FlowMod, FlowModCommand
 from jackfield.vswitchd.bridge import Bridge
-from jackfield.vswitchd.commands import memory, register_commands
+from jackfield.vswitchd.commands import register_commands
 from jackfield.vswitchd.config import BridgeConfig, PortConfig
 
 
-def test_what_is_told_of_a_bridge(short_dir: Path, held_clock: Clock) -> None:
-    async def main() -> None:
-        config = BridgeConfig("br0", (PortConfig("p1", "dummy"), PortConfig("p2", "nosuch")), "dummy", 0x12)
-        bridge = Bridge(config, held_clock, short_dir, None)
+def test_show(held_clock: Clock, short_dir: Path) -> None:
+    configured = BridgeConfig(
+        "br0", (PortConfig("p1"), PortConfig("bad", "nonsense")), "dummy", 0x12, ("tcp:127.0.0.1:1",), "secure"
+    )
+
+    async def go() -> None:
         commands = Commands()
+        bridge = Bridge(configured, held_clock, short_dir, None)
         register_commands(commands, lambda: [bridge])
-        await bridge.start()
         try:
-            change = FlowMod(FlowModCommand.ADD, match=Match(), priority=5, actions=(Output(OfPort(1)),))
-            assert bridge.ofproto.flows.apply(change) is None
+            await bridge.start()
             (shown,) = json.loads(await commands.run("jackfield/show", []))
-            assert (shown["name"], shown["datapath"], shown["datapath_id"]) == ("br0", "dummy", f"{0x12:016x}")
-            assert "nosuch" in shown["errors"]["p2"]
-            assert shown["controllers"] == []
-            figures = memory([bridge])
-            assert (figures["ports"], figures["rules"], figures["udpif keys"]) == (2, shown["flows"], 0)
-            assert figures["rules"] == 2
+            assert await commands.run("ofproto/list", []) == "br0\n"
         finally:
             await bridge.stop()
+        assert (shown["name"], shown["datapath_id"], shown["datapath"]) == ("br0", "0000000000000012", "dummy")
+        assert (shown["fail_mode"], shown["flows"]) == ("secure", 0)
+        assert shown["ports"] == [
+            {"number": 1, "name": "p1", "type": "dummy", "link_up": True},
+            {"number": "LOCAL", "name": "br0", "type": "dummy", "link_up": True},
+        ]
+        assert list(shown["errors"]) == ["bad"]
+        (controller,) = shown["controllers"]
+        assert (controller["target"], controller["connected"], controller["role"]) == (
+            "tcp:127.0.0.1:1",
+            False,
+            "other",
+        )
 
-    asyncio.run(main())
+    asyncio.run(go())
+
+
+def test_no_bridges() -> None:
+    commands = Commands()
+    register_commands(commands, list)
+    assert json.loads(asyncio.run(commands.run("jackfield/show", []))) == []

@@ -5,6 +5,7 @@ It takes about a minute, once. On a terminal the seconds tick; elsewhere each st
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ import click
 _PATIENCE: Final = 2.0
 """Seconds after which loading is worth a word; compiled kernels load in a fraction of one."""
 _TICK: Final = 0.5
+_LOADING: Final = "loading the kernels, or waiting for another process that compiles them"
 
 
 def compile_kernels(*, err: bool = False) -> float:
@@ -75,7 +77,8 @@ class Ticker:
 
     def _show(self, elapsed: float) -> None:
         ticking = f"  {elapsed:.0f} s" if elapsed >= 1 else ""
-        self._stream.write(f"\r\033[K{self._what or 'loading the kernels'}{ticking}")
+        room = shutil.get_terminal_size().columns - len(ticking) - 1  # a line that wraps could not be written over
+        self._stream.write(f"\r\033[K{(self._what or _LOADING)[:room]}{ticking}")
         self._stream.flush()
         self._shown = True
 

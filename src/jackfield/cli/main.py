@@ -79,12 +79,12 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    if COMPLETE in os.environ:
-        importlib.import_module("jackfield.cli.completion").register_bash()
     try:
+        if COMPLETE in os.environ:
+            importlib.import_module("jackfield.cli.completion").register_bash()
         cli.main(prog_name="jackfield", complete_var=COMPLETE, standalone_mode=False)
         sys.stdout.flush()
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         sys.exit(130)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)

@@ -107,6 +107,8 @@ class Client:
                 yield decode(frame, OF13)
             try:
                 data = self._socket.recv(1 << 18)
+            except ConnectionResetError:
+                return
             except TimeoutError:
                 raise OSError(errno.ETIMEDOUT, f"the switch did not answer within {TIMEOUT:.0f} s") from None
             if not data:

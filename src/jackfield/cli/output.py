@@ -107,7 +107,8 @@ def present(
             sys.stdout.flush()
             time.sleep(watch)
     except KeyboardInterrupt:
-        return
+        if live:
+            click.echo()  # the terminal has printed ^C
 
 
 def _repaint(lines: Sequence[str]) -> None:

@@ -74,7 +74,7 @@ class Target:
             return call(path, command, list(arguments))
         except (FileNotFoundError, ConnectionRefusedError) as error:
             raise self.nobody() from error
-        except BrokenPipeError as error:
+        except (BrokenPipeError, ConnectionResetError) as error:
             raise OSError(errno.ECONNRESET, "the switch closed the connection") from error
 
     def query(self, command: str, *keys: str) -> list[dict[str, Any]]:
