@@ -6,7 +6,6 @@ Each soak ends with an account of what must hold, and fails when it does not. Th
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import random
 import subprocess
@@ -18,7 +17,7 @@ from contextlib import ExitStack
 
 from lab.controller import BEHAVIOURS, FLOW_MOD, Listener, apply_output_13, flow_mod_13, misbehaving
 from lab.load import change_rules_under_load, flow_limit, lost, sender
-from lab.namespaces import CLONE_NEWNET, hosts, iperf3, ping, sh
+from lab.namespaces import hosts, iperf3, own_network, ping, sh
 from lab.ours import jackfield
 from lab.rig import Rig, rig, until
 
@@ -182,15 +181,12 @@ def main() -> int:
     for name in options.names:
         if name not in SOAKS:
             parser.error(f"there is no soak {name} (there are {', '.join(SOAKS)})")
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(CLONE_NEWNET):
-        parser.error("needs root, or root of a user namespace: unshare -Urnm")
-    sh("ip link set lo up")
     failed = []
     for name in options.names or SOAKS:
         print(f"{name}: {options.minutes:g} minutes", flush=True)
         try:
-            print(f"  held: {SOAKS[name](options.minutes)}", flush=True)
+            with own_network():
+                print(f"  held: {SOAKS[name](options.minutes)}", flush=True)
         except (AssertionError, RuntimeError, subprocess.SubprocessError, OSError) as error:
             print(f"  FAILED: {error}", flush=True)
             failed.append(name)

@@ -32,8 +32,7 @@ def openflow(data: bytes) -> None:
     frame = bytes((version, data[1])) + (len(data) + 2).to_bytes(2, "big") + data[2:6] + data[6:]
     try:
         xid, message = decode(frame, version)
-    except OpenFlowError as error:
-        assert error.name
+    except OpenFlowError:
         return
     try:
         again = encode(message, version, xid, STANDARD)
@@ -156,7 +155,7 @@ def pcap(data: bytes) -> None:
             for record in reader:
                 assert len(record.data) <= len(data)
     except ValueError as error:
-        assert "offset" in str(error)
+        _one_line(error)
     finally:
         os.close(descriptor)
 

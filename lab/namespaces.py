@@ -88,6 +88,27 @@ class Host:
 
 
 @contextlib.contextmanager
+def own_network() -> Iterator[None]:
+    """A network namespace that this thread, and what it starts, is in for a while; so names and addresses are free.
+
+    Raises:
+        OSError: there can be none.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    before = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if libc.unshare(CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        try:
+            sh("ip link set lo up")
+            yield
+        finally:
+            libc.setns(before, CLONE_NEWNET)
+    finally:
+        os.close(before)
+
+
+@contextlib.contextmanager
 def hosts(count: int, prefix: str = "jfb", *, quiet: bool = False, mtu: int = 1500) -> Iterator[list[Host]]:
     """Make `count` hosts 10.99.0.1, .2, ... and remove them afterwards, whatever happened.
 

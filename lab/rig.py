@@ -85,7 +85,7 @@ def rig(count: int, *arguments: str, quiet: bool = True, mtu: int = 1500) -> Ite
         switch.bridge("br0", [host.port for host in made], *arguments)
         built = Rig(switch, made)
         until(lambda: "br0 runs with" in switch.log, "the switch runs", 30)
-        built.begin()
+        switch.appctl("loop/lag reset")
         yield built
         if switch.process.poll() is None:
             built.end()

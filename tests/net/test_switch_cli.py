@@ -213,6 +213,7 @@ def test_completions(net: Rig) -> None:
 # -- on a terminal -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("apart")
 def test_live_status_on_a_terminal() -> None:
     with hosts(2, "jft", quiet=True) as (one, two), jackfield() as switch:
         master, slave = pty.openpty()

@@ -177,7 +177,26 @@ def test_a_link_that_goes_down_and_up() -> None:
             until(lambda: "LINK_DOWN" in net.port_block(1), "the port is down", 3)
             sh(f"ip link set {one.port} up")
             until(lambda: "LINK_DOWN" not in net.port_block(1), "the port is up", 3)
-            until(lambda: ping(one, two, 2)[1] == 0 or None, "a ping passes", 5)
+            ping(one, two, 2)
+            assert ping(one, two, 5)[1] == 0
+
+
+def test_an_idle_switch_uses_no_processor_time_also_after_a_link_went_down() -> None:
+    with rig(2) as net:
+        port = net.hosts[0].port
+        ping(*net.hosts, 3)
+        for change in ("up", "down", "up"):
+            sh(f"ip link set {port} {change}")
+            time.sleep(0.5)
+            before = cpu_seconds(net.switch.pid)
+            time.sleep(1.5)
+            assert cpu_seconds(net.switch.pid) - before < 0.1, f"with the link {change}"
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 # -- mistakes ----------------------------------------------------------------------------------------------------------
