@@ -7,10 +7,12 @@ otherwise inside a user namespace where the machine allows one.
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+
+from jackfield.cli.output import fold
 
 HERE = Path(__file__).resolve().parent
 JACKFIELD = [str(Path(sys.executable).parent / "jackfield")]
@@ -35,22 +39,28 @@ class Host:
         self.address = address
         self.mac = f"02:00:00:00:00:{number:02x}"
         self.port = f"jf-{name}"
+        self.plugged = False
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "demo_host.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, str(HERE / "demo_host.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            process_group=0,  # Ctrl-C is for the demo, which ends the others in order
         )
         self._answer()
 
     def plug(self) -> None:
         """Join the host to this machine by a veth pair with default offloads."""
-        from pyroute2 import IPRoute
+        from pyroute2 import IPRoute, NetlinkError
 
         with IPRoute() as ip:
-            ip.link(
-                "add",
-                ifname=self.port,
-                kind="veth",
-                peer={"ifname": "e0", "net_ns_pid": self.process.pid},
-            )
+            try:
+                peer = {"ifname": "e0", "net_ns_pid": self.process.pid}
+                ip.link("add", ifname=self.port, kind="veth", peer=peer)
+                self.plugged = True
+            except NetlinkError as error:
+                hint = ": is another demo running?" if error.code == errno.EEXIST else ""
+                raise RuntimeError(f"cannot make the interface {self.port}{hint} ({error.args[-1]})") from error
             ip.link("set", index=ip.link_lookup(ifname=self.port)[0], state="up")
         self.ask("configure", address=self.address, mac=self.mac)
         self.ask("serve", port=SERVICE, text=f"hello from {self.name}")
@@ -66,7 +76,14 @@ class Host:
         return answer["result"]
 
     def close(self) -> None:
-        """End the process; its namespace and the cable go with it."""
+        """Pull the cable and end the process; its namespace goes with it."""
+        from pyroute2 import IPRoute
+
+        if self.plugged:
+            # By itself it would go only when the kernel has forgotten the last connection of the namespace.
+            with IPRoute() as ip:
+                for index in ip.link_lookup(ifname=self.port):
+                    ip.link("del", index=index)
         self.process.terminate()
         self.process.wait()
 
@@ -86,6 +103,7 @@ class Demo:
         self.hosts: list[Host] = []
         self.switch: subprocess.Popen[bytes] | None = None
         self.failures = 0
+        self.interrupted = False
 
     def run(self) -> None:
         """Everything up to the last figure."""
@@ -143,10 +161,13 @@ class Demo:
         self.step("Rates", "between two hosts' kernel stacks, default offloads, measured now")
         rate = alice.ask("tcp", to=bob.address, port=SERVICE, seconds=3)
         self.check("TCP, one connection", rate > 0, f"{rate / 1e9:.1f} Gbit/s")
-        before, started = self.transmitted(bob), time.monotonic()
-        alice.ask("flood", to=bob.address, seconds=3)
-        forwarded = (self.transmitted(bob) - before) / (time.monotonic() - started)
-        self.check("UDP, 60-byte packets", forwarded > 0, f"{forwarded:,.0f} packets/s (one Python sender)")
+        before = self.transmitted(bob)
+        sent = alice.ask("flood", to=bob.address, seconds=3)
+        time.sleep(0.1)
+        forwarded = self.transmitted(bob) - before
+        lost = max(0.0, 100 * (1 - forwarded / sent))
+        self.check("UDP, 60-byte packets", forwarded > 0, f"{forwarded / 3:,.0f} packets/s, {lost:.1f} % lost")
+        console.print("     [dim]one Python program sends; ./run bench measures the switch itself[/]")
         self.show("datapath", "flows")
 
     def start(self) -> None:
@@ -163,6 +184,7 @@ class Demo:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                process_group=0,
             )
         while not self.answers():
             if self.switch.poll() is not None or time.monotonic() - started > 60:
@@ -173,10 +195,8 @@ class Demo:
 
     def answers(self) -> bool:
         """Whether the switch serves its management socket."""
-        if not (self.rundir / "br0.mgmt").exists():
-            return False
-        command = [*JACKFIELD, "--rundir", str(self.rundir), "ports", "--json"]
-        return subprocess.run(command, capture_output=True).returncode == 0
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(str(self.rundir / "br0.mgmt")) == 0
 
     def stop(self) -> None:
         """End the switch and the hosts."""
@@ -194,7 +214,8 @@ class Demo:
 
     def step(self, title: str, text: str) -> None:
         """Announce what comes next."""
-        console.print(f"\n[bold]{title}[/]  [dim]{text}[/]", soft_wrap=True)
+        console.print(f"\n[bold]{title}[/]", soft_wrap=True)
+        console.print(f"  [dim]{text}[/]", soft_wrap=True)
 
     def check(self, what: str, passed: object, detail: str) -> None:
         """Show one result."""
@@ -214,7 +235,9 @@ class Demo:
 
     def add_flow(self, rule: str) -> None:
         """Add a rule, and show it."""
-        console.print(f"  [cyan]jackfield add-flow[/] '{rule}'", soft_wrap=True)
+        console.print("  [cyan]jackfield add-flow[/] \\", soft_wrap=True)
+        for line in fold(f"'{rule}'", console.width - 4):
+            console.print(f"    {line}", markup=False, soft_wrap=True)
         self.jackfield("add-flow", rule)
 
     def packets(self, match: str) -> int:
@@ -235,20 +258,30 @@ class Demo:
 
     def explain(self) -> None:
         """What a user may try on the switch that is left running."""
-        me = f"{JACKFIELD[0]} --rundir {self.rundir}"
-        console.print(
-            f"\nThe switch keeps running (process {self.switch.pid if self.switch else 0}). Try, in another terminal"
-            f"{' of the same namespaces' if os.environ.get('JACKFIELD_DEMO_USERNS') else ''}:\n"
-            f"  {me} show\n  {me} flows --watch\n  {me} trace in_port={self.hosts[0].port},icmp\n"
-            f"  nsenter -n -t {self.hosts[0].process.pid} ping 10.0.0.2\n"
-            f"  ovs-ofctl dump-flows unix:{self.rundir}/br0.mgmt\nCtrl-C ends it.",
-            soft_wrap=True,
-            markup=False,
-        )
+        assert self.switch is not None
+        enter = "nsenter -U --preserve-credentials -n" if "JACKFIELD_DEMO_USERNS" in os.environ else "nsenter -n"
+        alice = self.hosts[0]
+        lines = [
+            f"\nThe switch keeps running, as process {self.switch.pid}. Try, in another terminal:",
+            f"  export PATH={Path(JACKFIELD[0]).parent}:$PATH OVS_RUNDIR={self.rundir}",
+            "  jackfield show",
+            "  jackfield flows --watch",
+            "  jackfield add-flow priority=9,icmp,actions=drop",
+            f"  jackfield trace in_port={alice.port},icmp",
+            f"  {enter} -t {alice.process.pid} ping {HOSTS['bob']}",
+            "and with Open vSwitch's clients:",
+            "  ovs-ofctl dump-flows br0",
+            "  ovs-appctl fdb/show br0",
+            "Ctrl-C here ends it.",
+        ]
+        console.print("\n".join(lines), soft_wrap=True, markup=False)
         try:
-            signal.pause()
+            self.switch.wait()
         except KeyboardInterrupt:
             console.print("stopping")
+        else:
+            self.failures += 1
+            console.print("[red]the switch ended by itself[/]")
 
 
 def user_namespace(arguments: list[str]) -> None:
@@ -269,7 +302,8 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="leave the switch running until Ctrl-C")
     options = parser.parse_args()
     user_namespace(sys.argv[1:])
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="jackfield-demo-") as folder:
         demo = Demo(Path(folder))
@@ -278,15 +312,18 @@ def main() -> int:
             if options.keep:
                 demo.explain()
         except KeyboardInterrupt:
-            demo.failures += 1
+            demo.interrupted = True
         except RuntimeError as error:
             demo.failures += 1
             console.print(f"[red]{error}[/]")
         finally:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
             demo.stop()
-    result = "all as it should be" if not demo.failures else f"{demo.failures} things went wrong"
+    failed = f"{demo.failures} {'thing' if demo.failures == 1 else 'things'} went wrong"
+    result = failed if demo.failures else "interrupted" if demo.interrupted else "all as it should be"
     console.print(f"\n{result}; {time.monotonic() - started:.0f} s; nothing is left behind.")
-    return 1 if demo.failures else 0
+    return 1 if demo.failures else 130 if demo.interrupted else 0
 
 
 if __name__ == "__main__":
