@@ -150,9 +150,13 @@ class Worker:
             return
 
     def sleep_on(self, fd: int) -> None:
-        """Have packets on a descriptor end the thread's sleep."""
+        """Have packets on a descriptor end the thread's sleep.
+
+        The thread looks at all queues before it sleeps, so that only what is new matters. That a link went down is an
+        error that stays with its packet socket, and would otherwise end each sleep at once.
+        """
         if fd >= 0:
-            self._epoll.register(fd, select.EPOLLIN)
+            self._epoll.register(fd, select.EPOLLIN | select.EPOLLET)
 
     def sleep_off(self, fd: int) -> None:
         """The descriptor no longer ends the thread's sleep."""
