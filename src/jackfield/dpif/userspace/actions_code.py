@@ -67,9 +67,12 @@ SETTABLE_FIELDS: Final = (
     f.ND_SLL,
     f.ND_TLL,
 )
-"""What a `SetMasked` may change here. The present bit of a tag stays as it is."""
+"""What a `SetMasked` may change here, but for two bits that say which headers there are (`SETTABLE_MASK`)."""
 
-SETTABLE_MASK: Final = reduce(or_, (field.mask for field in SETTABLE_FIELDS)) & ~(f.VLAN_CFI << f.VLAN_TCI.offset)
+SETTABLE_MASK: Final = (
+    reduce(or_, (field.mask for field in SETTABLE_FIELDS)) & ~(f.VLAN_CFI << f.VLAN_TCI.offset) & ~f.MPLS_BOS.mask
+)
+"""The bits a `SetMasked` may change: that a tag is present, and that a label is the last, stay as they are."""
 
 _WORD: Final = (1 << 64) - 1
 

@@ -90,7 +90,6 @@ class Datapath:
         self._callback: UpcallCallback | None = None
         self._enabled = False
         self._loop = _running_loop()
-        self._made = False
         self._again = False
         self._pumping = False
         self._scheduled = False
@@ -411,14 +410,14 @@ class Datapath:
                 if other is not worker:
                     other.send([*others, other.forward_waiting()])
                     other.submit()
-        # When flows were made, what else of them waits goes before what comes later; so it does after the next batch,
-        # which was perhaps taken before.
-        made = len(mine) > len(records)
-        if made or self._made:
-            mine.append(worker.forward_waiting())
-        self._made = made
-        worker.send(mine)
-        worker.submit()
+        if len(mine) > len(records):
+            # Flows were made: what else of them waits goes before what comes later. The next batch is not taken before
+            # that is done, or packets that hit the new flows would overtake those of theirs that are in it.
+            worker.send([*mine, worker.forward_waiting()])
+            worker.wait()
+        else:
+            worker.send(mine)
+            worker.submit()
         self._tidy()
 
     def _upcall(self, record: Record) -> Upcall | None:
