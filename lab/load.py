@@ -79,7 +79,7 @@ def change_rules_under_load(net: Rig, seconds: float) -> Account:
     add.write_text("".join(f"send_flow_rem,{rule},actions=output:2\n" for rule in rules))
     modify.write_text("".join(f"modify_strict {rule},actions=output:3\n" for rule in rules))
     delete.write_text("".join(f"delete_strict {rule}\n" for rule in rules))
-    switch.ofctl("add-flow br0 'priority=1,in_port=1,actions=output:2'")
+    net.set_flows("priority=1,in_port=1,actions=output:2")
     told = folder / "removed"
     with told.open("w") as out:
         monitor = subprocess.Popen(

@@ -24,10 +24,13 @@ _sendmmsg = types.ExternalFunction("sendmmsg", types.int32(types.int32, types.in
 
 
 @njit(nogil=True, cache=True)
-def _send(fd, messages, frames, random_source, rounds):  # type: ignore[no-untyped-def]  # typed by numba
-    """Send `rounds` batches; with `random_source`, each packet gets a source address of its own."""
+def _send(fd, messages, frames, random_source, rounds, state):  # type: ignore[no-untyped-def]  # typed by numba
+    """Send `rounds` batches; with `random_source`, each packet gets a source address of its own.
+
+    `state` (one word) is where the sequence of addresses goes on from one call to the next.
+    """
     sent = 0
-    seed = np.uint64(88172645463325252)
+    seed = state[0]
     for _ in range(rounds):
         if random_source:
             for i in range(BATCH):
@@ -39,6 +42,7 @@ def _send(fd, messages, frames, random_source, rounds):  # type: ignore[no-untyp
         r = _sendmmsg(fd, messages.ctypes.data, BATCH, 0)
         if r > 0:
             sent += r
+    state[0] = seed
     return sent
 
 
@@ -65,11 +69,12 @@ def send(device: str, destination: str, seconds: float, random_source: bool) -> 
     for i in range(BATCH):
         vectors[i] = frames[i].ctypes.data, len(frame)
         messages[i, 2], messages[i, 3] = vectors[i].ctypes.data, 1
-    _send(sock.fileno(), messages, frames, random_source, 0)
+    state = np.array([88172645463325252], np.uint64)
+    _send(sock.fileno(), messages, frames, random_source, 0, state)
     end = time.monotonic() + seconds
     sent = 0
     while time.monotonic() < end:
-        sent += _send(sock.fileno(), messages, frames, random_source, 200)
+        sent += _send(sock.fileno(), messages, frames, random_source, 200, state)
     return sent
 
 
