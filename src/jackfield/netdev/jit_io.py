@@ -67,6 +67,7 @@ from jackfield.netdev.compiled import (
 )
 from jackfield.netdev.jit_checksum import complete, is_sctp
 from jackfield.netdev.jit_memory import (
+    address_of,
     copy_in,
     get_errno,
     load_acquire,
@@ -333,7 +334,7 @@ def _rx_tap(arena: Any, buffers: Any, io: int, q: int, limit: int) -> Any:
     """Read from /dev/net/tun: into the row, and what does not fit into big memory, where the beginning follows."""
     fd = arena[q + _TAP_FD]
     iov = io + IO_IOV
-    iov_address = arena.ctypes.data + 8 * iov
+    iov_address = address_of(arena) + 8 * iov
     total = 0
     n = 0
     while n < limit and arena[io + IO_BIG_USED] < BIG_ROWS_RX:
@@ -454,7 +455,7 @@ def _tx_packet_socket(arena: Any, buffers: Any, io: int, q: int) -> None:
         arena[iov + 1] = arena[meta + META_LENGTH] + VNET_BYTES
         count += 1
         entry = arena[at + 1]
-    messages = arena.ctypes.data + 8 * (io + IO_MSG)
+    messages = address_of(arena) + 8 * (io + IO_MSG)
     done = 0
     while done < count:
         sent = sendmmsg(arena[q + _FD], messages + 64 * done, count - done, _MSG_DONTWAIT)

@@ -312,18 +312,24 @@ def put64_native(array: Any, index: int, value: int) -> None:
     _put64_native(array, index, value)
 
 
+@njit(nogil=True, error_model="numpy", _nrt=False, forceinline=True)
+def address_of(array: Any) -> int:
+    """The address of an array's first byte, as the signed word that all addresses are here."""
+    return np.int64(array.ctypes.data)
+
+
 @njit(nogil=True, error_model="numpy", _nrt=False)
 def copy_in(array: Any, index: int, source: int, length: int) -> None:
     """Copy a packet from an address to `index`, as `copy_packet` does."""
     _check(array, index, max(length, 64))
-    copy_packet(array.ctypes.data + index, source, length)
+    copy_packet(address_of(array) + index, source, length)
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
 def copy_out(array: Any, index: int, destination: int, length: int) -> None:
     """Copy a packet from `index` to an address, as `copy_packet` does."""
     _check(array, index, max(length, 64))
-    copy_packet(destination, array.ctypes.data + index, length)
+    copy_packet(destination, address_of(array) + index, length)
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)
@@ -331,4 +337,4 @@ def move(array: Any, destination: int, source: int, length: int) -> None:
     """Copy `length` bytes within an array; they may overlap."""
     _check(array, destination, length)
     _check(array, source, length)
-    copy_memory(array.ctypes.data + destination, array.ctypes.data + source, length)
+    copy_memory(address_of(array) + destination, address_of(array) + source, length)

@@ -47,7 +47,7 @@ from jackfield.netdev.compiled import (
     VNET_HDR_LEN_SHIFT,
     VNET_NEEDS_CSUM,
 )
-from jackfield.netdev.jit_memory import copy_in, copy_out, get16, move, put32
+from jackfield.netdev.jit_memory import address_of, copy_in, copy_out, get16, move, put32
 
 MIN_HEADROOM: Final = 16
 """What must stay free in front of a packet: the vnet header is written there."""
@@ -131,7 +131,7 @@ def copy_row(arena: Any, buffers: Any, io: int, row: int) -> Any:
     arena[target + META_END] = end
     arena[target + META_BIG_MARK] = mark
     arena[target + META_OFFSET] = start + HEADROOM
-    copy_in(buffers, start + HEADROOM, buffers.ctypes.data + arena[meta + META_OFFSET], length)
+    copy_in(buffers, start + HEADROOM, address_of(buffers) + arena[meta + META_OFFSET], length)
     return copy
 
 

@@ -66,8 +66,9 @@ _TTL_SHIFT: Final = f.NW_TTL.shift
 _TP_SRC_SHIFT: Final = f.TP_SRC.shift
 _TP_DST_SHIFT: Final = f.TP_DST.shift
 _TOS_TTL: Final = 0xFF << _TOS_SHIFT | 0xFF << _TTL_SHIFT
-_PORTS: Final = 0xFFFF << _TP_SRC_SHIFT | 0xFFFF << _TP_DST_SHIFT
-_ABOVE_ICMP: Final = 0xFF00 << _TP_SRC_SHIFT | 0xFF00 << _TP_DST_SHIFT
+# As signed words: an unsigned constant would make the arithmetic around it unsigned, too.
+_PORTS: Final = (0xFFFF << _TP_SRC_SHIFT | 0xFFFF << _TP_DST_SHIFT) - (1 << 64)
+_ABOVE_ICMP: Final = (0xFF00 << _TP_SRC_SHIFT | 0xFF00 << _TP_DST_SHIFT) - (1 << 64)
 """Type and code have eight bits where ports have sixteen."""
 _LOW32: Final = 0xFFFF_FFFF
 _LOW48: Final = 0xFFFF_FFFF_FFFF
