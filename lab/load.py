@@ -147,11 +147,3 @@ def lost(net: Rig) -> int:
     """Packets the datapath lost on their way to the switch model."""
     found = re.search(r"lost:(\d+)", net.switch.appctl("dpctl/show"))
     return int(found.group(1)) if found else 0
-
-
-def flow_limit(net: Rig) -> int:
-    """How many datapath flows the switch allows itself now, by upcall/show."""
-    found = re.search(r"\(limit (\d+)\)", net.switch.appctl("upcall/show"))
-    if found is None:
-        raise RuntimeError("upcall/show shows no limit")
-    return int(found.group(1))

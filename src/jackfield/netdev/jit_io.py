@@ -457,6 +457,7 @@ def _tx_packet_socket(arena: Any, buffers: Any, io: int, q: int) -> None:
         entry = arena[at + 1]
     messages = address_of(arena) + 8 * (io + IO_MSG)
     done = 0
+    believed = False
     while done < count:
         sent = sendmmsg(arena[q + _FD], messages + 64 * done, count - done, _MSG_DONTWAIT)
         if sent > 0:
@@ -465,7 +466,12 @@ def _tx_packet_socket(arena: Any, buffers: Any, io: int, q: int) -> None:
             arena[q + QUEUE_TX_PACKETS] += sent
             done += sent
             continue
-        done += _count_refusal(arena, q, get_errno(), count - done)
+        error = get_errno()
+        if error == ENETDOWN and not believed:
+            # The socket keeps this error from when the link went down, and tells it once, even if the link is up again.
+            believed = True
+            continue
+        done += _count_refusal(arena, q, error, count - done)
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False)

@@ -3,6 +3,7 @@
 import asyncio
 
 from jackfield.flow.match import Match
+from jackfield.ofproto.connections.flow_replies import PATIENCE
 from jackfield.openflow import messages as m
 from jackfield.openflow import multipart as mp
 from jackfield.openflow.dialect import OF10
@@ -92,3 +93,24 @@ def test_flows_that_the_form_cannot_say_are_shown_as_well_as_it_can(switch: Swit
     (removed,) = peer.messages()
     assert isinstance(removed, m.FlowRemoved)
     assert removed.match == Match.from_fields({"eth_src": 5})
+
+
+def test_a_reply_does_not_wait_for_counters_for_ever(switch: Switch) -> None:
+    ofproto, provider = switch
+    peer = connect(ofproto)
+    peer.ask(add(1, table_id=0))
+    provider.held = True
+
+    async def impatient() -> list[m.Message]:
+        peer.send(mp.FlowStatsRequest(Match()))
+        await asyncio.sleep(0.01)
+        assert peer.messages() == []
+        ofproto.clock.advance(PATIENCE)
+        await asyncio.sleep(0.01)
+        found = peer.messages()
+        provider.let_go()
+        return found
+
+    (reply,) = asyncio.run(impatient())
+    assert isinstance(reply, mp.FlowStatsReply)
+    assert len(reply.entries) == 1

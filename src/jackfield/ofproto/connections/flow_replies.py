@@ -6,7 +6,7 @@ What of a flow never changes is written once for each set of actions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from jackfield.openflow import multipart as mp
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 STATS_AGE: Final = 100
 """How old (ms) the counters in a reply may be."""
+
+PATIENCE: Final = 500
+"""How long (ms) a reply waits for counters as young as that, when there are so many that summing them takes long."""
 
 PART_SIZE: Final = 60 * 1024
 """Bytes of one message of a dump: some five hundred flows, a millisecond."""
@@ -98,5 +101,16 @@ async def aggregate(session: Session, request: mp.AggregateRequest, xid: int) ->
 
 
 async def _refresh(session: Session) -> None:
-    provider = session.ofproto.provider
-    await session.completion(lambda done: provider.refresh_stats(done, STATS_AGE))
+    """Have the counters brought up to date; when that takes long, they are shown as far as it got."""
+    ofproto = session.ofproto
+
+    def start(done: Callable[[], None]) -> None:
+        timer = ofproto.clock.call_later(PATIENCE, done)
+
+        def finish() -> None:
+            timer.cancel()
+            done()
+
+        ofproto.provider.refresh_stats(finish, STATS_AGE)
+
+    await session.completion(start)
