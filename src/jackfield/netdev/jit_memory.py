@@ -313,7 +313,7 @@ def put64_native(array: Any, index: int, value: int) -> None:
 
 
 @njit(nogil=True, error_model="numpy", _nrt=False, forceinline=True)
-def address_of(array: Any) -> int:
+def address_of(array: Any) -> Any:
     """The address of an array's first byte, as the signed word that all addresses are here."""
     return np.int64(array.ctypes.data)
 

@@ -128,7 +128,7 @@ def _compile(
                 part = [OP_DROP, reason]
         changed_later = changed_later or _changes(action) or (last and _may_change(action))
         parts.append(part)
-    return [_signed(word) for part in reversed(parts) for word in part] + [OP_END]
+    return [signed(word) for part in reversed(parts) for word in part] + [OP_END]
 
 
 def _compile_block(
@@ -174,7 +174,7 @@ def _compile_set(value: int, mask: int) -> list[int]:
     return program
 
 
-def _signed(word: int) -> int:
+def signed(word: int) -> int:
     """A word of 64 bits as a signed integer; one that is signed already stays."""
     return word - (1 << 64) if word >> 63 == 1 else word
 
