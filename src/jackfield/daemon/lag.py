@@ -106,7 +106,7 @@ class LagSelector(selectors.DefaultSelector):
         return ready
 
     def _linger(self) -> list[tuple[selectors.SelectorKey, int]]:
-        """After events were served, look for more for a moment: a peer's next request comes sooner than a sleeper wakes."""
+        """After events were served, look for more for a moment: a next request comes sooner than a sleeper wakes."""
         until = time.perf_counter_ns() + _LINGER
         while time.perf_counter_ns() < until:
             ready = super().select(0)
