@@ -39,6 +39,7 @@ eventfd_read: Final = types.ExternalFunction("eventfd_read", types.int32(_fd, _a
 eventfd_write: Final = types.ExternalFunction("eventfd_write", types.int32(_fd, types.uint64))
 clock_gettime: Final = types.ExternalFunction("clock_gettime", types.int32(types.int32, _address))
 sched_yield: Final = types.ExternalFunction("sched_yield", types.int32())
+usleep: Final = types.ExternalFunction("usleep", types.int32(types.uint32))
 _errno_location: Final = types.ExternalFunction("__errno_location", types.intp())
 
 

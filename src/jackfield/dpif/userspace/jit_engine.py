@@ -41,15 +41,16 @@ from jackfield.netdev.jit_memory import (
     eventfd_write,
     exchange64,
     load_acquire64,
-    sched_yield,
+    usleep,
 )
 
 epoll_wait: Final = types.ExternalFunction("epoll_wait", types.int32(types.int32, types.intp, types.int32, types.int32))
 
 RX_BATCH: Final = 32
 _SPIN_NS: Final = 50_000
-_PATIENT_SPINS: Final = 100_000  # some 100 µs
-_MAX_SPINS: Final = 110_000
+_PATIENT_SPINS: Final = 20_000  # some 20 µs
+_MAX_SPINS: Final = 20_100
+_NAP: Final = 20  # µs; with the kernel's slack, some 70
 _CLOCK_MONOTONIC: Final = 1
 _LOOP_ONCE: Final = 0
 _COMMANDS_ONLY: Final = 2
@@ -150,9 +151,9 @@ def submit(a: Any, head: int, wait: int) -> Any:
     spins = 0
     while done < wait and spins < _MAX_SPINS:
         spins += 1
-        # Whoever yields may come back only after a time slice of somebody else: not before the thread had its chance.
+        # Where there are fewer processors than busy threads, the polling thread may need the one this spins on.
         if spins > _PATIENT_SPINS:
-            sched_yield()
+            usleep(_NAP)
         done = load_acquire64(base + 8 * CMD_TAIL)
     return done
 
