@@ -232,8 +232,8 @@ def test_a_monitor_sees_what_happens(serve: Callable[[str, Talk], None], version
             s.ofproto.connections.packet_in(
                 PacketInEvent(FRAME, OfPort(1), PacketInReason.ACTION, table_id=4, cookie=0x77, max_len=20)
             )
-            await until(b"data_len=20")
-            assert b"total_len=60" in seen
+            await until(b"total_len=60")
+            await until(b"data_len=60 (unbuffered)")
             assert b"cookie=0x77" in seen
             s.ofproto.delete_port(s.ofproto.ports.select(OfPort(2))[0])
             await until(b"DEL: 2(p2)")
