@@ -2,8 +2,8 @@
 
 Every search of a table that a megaflow rests on is a *dependency*: the table, a mask of what is known of the key
 there, and the key under that mask. A rule (value, mask) concerns it unless the two contradict each other in a bit that
-both know. Dependencies of one table with one mask form a group, whose keys lie in a numpy array, a column for each word
-that the mask touches: a sweep looks only at the columns that the rule's mask touches too, some tenths of a
+both know. Dependencies of one table with one mask form a group, whose keys lie in numpy arrays, a row for each word
+that the mask touches: a sweep looks only at the rows that the rule's mask touches too, some tenths of a
 millisecond for 200,000 keys.
 """
 
@@ -25,10 +25,10 @@ _CHUNK: Final = 256
 """Keys are moved into the array this many at a time."""
 _SMALL: Final = 32
 """Up to this many keys are compared where they wait."""
-_SLICE: Final = 1 << 16
-"""Rows one step of a sweep looks at, for a few rules."""
-_SLICE_MANY: Final = 1 << 13
-"""The same for many rules."""
+_BLOCK: Final = 1 << 13
+"""Keys in one array, and so what one step of a sweep looks at; a larger one would stall the loop as it grows."""
+_LEAST: Final = 64
+"""Keys in an array that is made."""
 _FEW: Final = 8
 """Up to this many rules are compared one by one, more of them by a signature."""
 _WORD: Final = (1 << 64) - 1
@@ -50,15 +50,16 @@ class Dependency:
 class Group:
     """The dependencies of one table with one mask."""
 
-    __slots__ = ("_columns", "_dependencies", "_pending", "_words", "mask")
+    __slots__ = ("_blocks", "_dependencies", "_pending", "_words", "mask")
 
     def __init__(self, mask: int) -> None:
         self.mask = mask
         self._words = [word for word in range(KEY_WORDS) if mask >> 64 * word & _WORD]
         self._dependencies: list[Dependency] = []
-        #: Keys of the last dependencies, not yet in the array.
+        #: Keys of the last dependencies, not yet in an array.
         self._pending: list[int] = []
-        self._columns: NDArray[np.uint64] = np.zeros((len(self._words), 0), np.uint64)
+        #: A row for each word, a column for each key; `_BLOCK` keys each but for the last.
+        self._blocks: list[NDArray[np.uint64]] = []
 
     def __len__(self) -> int:
         return len(self._dependencies)
@@ -85,9 +86,9 @@ class Group:
         if index >= settled:
             self._pending[index - settled] = self._pending.pop()
         elif self._pending:
-            self._columns[:, index] = self._rows([self._pending.pop()])[0]
+            self._column(index)[:] = self._rows([self._pending.pop()])[0]
         else:
-            self._columns[:, index] = self._columns[:, last_index]
+            self._column(index)[:] = self._column(last_index)
         self._dependencies[index] = last
         last.index = index
 
@@ -105,13 +106,15 @@ class Group:
         self._settle()
         places = [place for place, word in enumerate(self._words) if common >> 64 * word & _WORD]
         masks = [np.uint64(common >> 64 * self._words[place] & _WORD) for place in places]
-        find, step = (self._few, _SLICE) if len(wanted) <= _FEW else (self._many, _SLICE_MANY)
+        find = self._few if len(wanted) <= _FEW else self._many
         # Dependencies may come and go while a caller pauses; what comes was translated by the new rules.
         start = 0
         while start < len(self._dependencies):
             self._settle()
-            end = min(start + step, len(self._dependencies))
-            rows = [self._columns[place, start:end] & word_mask for place, word_mask in zip(places, masks, strict=True)]
+            number, first = divmod(start, _BLOCK)
+            end = min(start - first + _BLOCK, len(self._dependencies))
+            block = self._blocks[number][:, first : first + end - start]
+            rows = [block[place] & word_mask for place, word_mask in zip(places, masks, strict=True)]
             found = find(rows, [[value >> 64 * self._words[place] & _WORD for place in places] for value in wanted])
             yield [self._dependencies[start + int(i)] for i in found]
             start = end
@@ -139,17 +142,31 @@ class Group:
         )
         return np.isin(signatures, of_wanted).nonzero()[0]
 
+    def _column(self, index: int) -> NDArray[np.uint64]:
+        return self._blocks[index // _BLOCK][:, index % _BLOCK]
+
     def _settle(self) -> None:
-        """Move pending keys into the array."""
-        if not self._pending:
-            return
-        total = len(self._dependencies)
-        if total > self._columns.shape[1]:
-            grown = np.zeros((len(self._words), 2 * total), np.uint64)
-            grown[:, : self._columns.shape[1]] = self._columns
-            self._columns = grown
-        self._columns[:, total - len(self._pending) : total] = self._rows(self._pending).T
-        self._pending.clear()
+        """Move pending keys into the arrays."""
+        first = len(self._dependencies) - len(self._pending)
+        del self._blocks[-(-first // _BLOCK) :]
+        while self._pending:
+            offset = first % _BLOCK
+            keys = self._pending[: _BLOCK - offset]
+            end = offset + len(keys)
+            self._room(first // _BLOCK, end)[:, offset:end] = self._rows(keys).T
+            del self._pending[: len(keys)]
+            first += len(keys)
+
+    def _room(self, number: int, columns: int) -> NDArray[np.uint64]:
+        """A block with at least so many columns; it is made, or made larger, where need be."""
+        if number == len(self._blocks):
+            self._blocks.append(np.zeros((len(self._words), max(_LEAST, columns)), np.uint64))
+        block = self._blocks[number]
+        if columns > block.shape[1]:
+            grown = np.zeros((len(self._words), min(_BLOCK, 2 * columns)), np.uint64)
+            grown[:, : block.shape[1]] = block
+            self._blocks[number] = block = grown
+        return block
 
     def _rows(self, keys: list[int]) -> NDArray[np.uint64]:
         data = b"".join([key.to_bytes(_KEY_BYTES, "little") for key in keys])
