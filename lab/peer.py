@@ -56,6 +56,11 @@ class OpenVSwitch:
 
     def stop(self) -> None:
         """End both daemons and what they made."""
+        if self.pid and self._processes[-1].poll() is None:
+            # Told to end by a signal, it would leave its taps behind.
+            with contextlib.suppress(RuntimeError, subprocess.TimeoutExpired):
+                self.client(f"ovs-appctl -t {Path(self.daemon).name} exit --cleanup")
+                self._processes[-1].wait(10)
         for process in reversed(self._processes):
             process.terminate()
             try:
