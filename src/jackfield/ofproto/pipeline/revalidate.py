@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from typing import TYPE_CHECKING, Final
 
 from jackfield.dpif.provider import DpOp, FlowDel, FlowGet, FlowPut, PutFlags
@@ -45,6 +45,8 @@ _GOOD_SWEEP: Final = 500
 _REST: Final = 4
 """A sweep that worked for n ms is followed by a pause of at least this times n."""
 _LIMIT_STEP: Final = 1_000
+_MANY: Final = 1_000
+"""More megaflows than this are marked for revalidation by a list of them."""
 _BATCH: Final = 64
 _SMALL: Final = 512
 """Up to this many megaflows, work is done at once."""
@@ -62,6 +64,7 @@ class Revalidator:
         self.translated = 0
         # Changes not yet worked off.
         self._dirty: dict[Megaflow, None] = {}
+        self._many: list[list[Megaflow]] = []
         self._rules: dict[Table, dict[int, set[int]]] = {}
         self._callbacks: list[Callable[[], None]] = []
         self._working = False
@@ -78,7 +81,7 @@ class Revalidator:
         """What a topic stands for changed."""
         flows = self._backer.flows.of_topic(topic)
         if flows:
-            self._dirty.update(dict.fromkeys(flows))
+            self._mark(flows)
             self._backer.wake()
 
     def rule_inserted(self, table: Table, rule: Rule) -> None:
@@ -100,13 +103,20 @@ class Revalidator:
         """All megaflows must be looked at."""
         flows = self._backer.flows.all()
         if flows:
-            self._dirty.update(dict.fromkeys(flows))
+            self._mark(flows)
             self._backer.wake()
+
+    def _mark(self, flows: Collection[Megaflow]) -> None:
+        """Have megaflows looked at; very many are only listed here and gone through in slices."""
+        if len(flows) > _MANY:
+            self._many.append(list(flows))
+        else:
+            self._dirty.update(dict.fromkeys(flows))
 
     @property
     def pending(self) -> bool:
         """Whether changes wait to be worked off."""
-        return bool(self._dirty or self._rules or self._working)
+        return bool(self._dirty or self._many or self._rules or self._working)
 
     def sync(self, callback: Callable[[], None]) -> None:
         """Call back once all changes so far are in force, in the order of the calls."""
@@ -118,21 +128,25 @@ class Revalidator:
 
     def start(self) -> None:
         """Work changes off, now or in the background."""
-        if self._working or not (self._dirty or self._rules or self._callbacks):
+        if self._working or not (self._dirty or self._many or self._rules or self._callbacks):
             return
         self._working = True
         self._backer.drive(self._work(), len(self._backer.flows) <= _SMALL, "revalidation")
 
     def _work(self) -> Generator[None, None, None]:
         try:
-            while self._dirty or self._rules or self._callbacks:
+            while self._dirty or self._many or self._rules or self._callbacks:
                 callbacks, self._callbacks = self._callbacks, []
                 rules, self._rules = self._rules, {}
                 victims, self._dirty = self._dirty, {}
+                many, self._many = self._many, []
                 for table, by_mask in rules.items():
                     found = yield from self._backer.flows.searches.overlapping(table, by_mask)
                     victims.update(dict.fromkeys(found))
                 yield from self._revalidate(victims)
+                for flows in many:
+                    for start in range(0, len(flows), _MANY):
+                        yield from self._revalidate(dict.fromkeys(flows[start : start + _MANY]))
                 self._finish(callbacks)
         finally:
             self._working = False
